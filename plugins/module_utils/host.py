@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a host says of itself: parsers of /proc, of `ip -j addr` and of the engine's answers."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import socket
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Where the roles are tested; elsewhere they refuse to install an engine.
+SUPPORTED_OS = {"debian": ("12", "13")}
+
+STACK_LABEL = "com.docker.stack.namespace"
+
+
+def parse_os_release(text: str) -> dict[str, Any]:
+    """os-release(5) as {id, version_id, codename, pretty_name, supported}."""
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, separator, value = line.strip().partition("=")
+        if separator and not key.startswith("#"):
+            values[key] = value.strip("\"'")
+    os_id, version = values.get("ID", ""), values.get("VERSION_ID", "")
+    return {
+        "id": os_id,
+        "version_id": version,
+        "codename": values.get("VERSION_CODENAME", ""),
+        "pretty_name": values.get("PRETTY_NAME", os_id),
+        "supported": version in SUPPORTED_OS.get(os_id, ()),
+    }
+
+
+def parse_memory(meminfo: str) -> int:
+    """MemTotal of /proc/meminfo, in bytes; 0 when it is not there."""
+    for line in meminfo.splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def parse_addresses(ip_json: str) -> list[dict[str, Any]]:
+    """`ip -j addr` as [{address, family, interface, prefix}], without loopback and link-local."""
+    found: list[dict[str, Any]] = []
+    for link in json.loads(ip_json or "[]"):
+        for info in link.get("addr_info", []):
+            if info.get("scope") == "global" and info.get("family") in ("inet", "inet6"):
+                found.append(
+                    {
+                        "address": info["local"],
+                        "family": "ipv4" if info["family"] == "inet" else "ipv6",
+                        "interface": link["ifname"],
+                        "prefix": info["prefixlen"],
+                    }
+                )
+    return found
+
+
+def parse_sockets(table: str, protocol: str) -> list[tuple[int, str, str]]:
+    """Listening sockets of a /proc/net/{tcp,udp}{,6} table as (port, address, inode).
+
+    `protocol` is tcp (state LISTEN) or udp (unconnected).
+    """
+    wanted = "0A" if protocol == "tcp" else "07"
+    found: list[tuple[int, str, str]] = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 10 or fields[3] != wanted:
+            continue
+        address, _colon, port = fields[1].partition(":")
+        found.append((int(port, 16), _address(address), fields[9]))
+    return found
+
+
+def _address(text: str) -> str:
+    # The kernel prints each 32-bit word in the machine's own byte order.
+    words = [int(text[i : i + 8], 16) for i in range(0, len(text), 8)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)
+
+
+def parse_certificate(pem: str) -> dict[str, str | None]:
+    """A Swarm node's certificate as {node_id, role, cluster_id, not_after}.
+
+    swarmkit writes CN = node id, OU = swarm-manager or swarm-worker, O = cluster id (its ca
+    package). This is the only place where a worker can read its cluster's id. Missing parts are
+    None; `not_after` is ISO 8601 in UTC.
+    """
+    body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+    try:
+        der = binascii.a2b_base64(body)
+    except binascii.Error:
+        der = b""
+    not_after, end = _validity(der)
+    unit = _name_part(der, b"\x06\x03\x55\x04\x0b", end)
+    return {
+        "node_id": _name_part(der, b"\x06\x03\x55\x04\x03", end),
+        "role": unit.removeprefix("swarm-") if unit else None,
+        "cluster_id": _name_part(der, b"\x06\x03\x55\x04\x0a", end),
+        "not_after": not_after,
+    }
+
+
+def _validity(der: bytes) -> tuple[str | None, int]:
+    # Validity is SEQUENCE { notBefore, notAfter }: two UTCTimes (23) or GeneralizedTimes (24) in a
+    # row. The issuer stands before it, the subject behind it.
+    for start in range(len(der) - 32):
+        if der[start] not in (0x17, 0x18) or der[start + 1] not in (13, 15):
+            continue
+        second = start + 2 + der[start + 1]
+        if second + 1 < len(der) and der[second] in (0x17, 0x18) and der[second + 1] in (13, 15):
+            end = second + 2 + der[second + 1]
+            digits = der[second + 2 : end - 1].decode("ascii", "replace")
+            digits = digits if len(digits) == 14 else "20" + digits
+            date = f"{digits[0:4]}-{digits[4:6]}-{digits[6:8]}"
+            return f"{date}T{digits[8:10]}:{digits[10:12]}:{digits[12:14]}Z", end
+    return None, len(der)
+
+
+def _name_part(der: bytes, oid: bytes, start: int) -> str | None:
+    at = der.find(oid, start)
+    if at < 0:
+        return None
+    value = at + len(oid)
+    return der[value + 2 : value + 2 + der[value + 1]].decode("utf-8", "replace")
+
+
+def parse_daemon_json(text: str | None) -> tuple[dict[str, Any] | None, str | None]:
+    """daemon.json as (settings or None, error or None)."""
+    if text is None or not text.strip():
+        return None, None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        return None, f"it is not JSON: {error}"
+    if not isinstance(value, dict):
+        return None, "it is not a JSON object"
+    return value, None
+
+
+def summarise_swarm(
+    info: Mapping[str, Any], certificate: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """The Swarm part of the engine's /info, with what only the certificate knows; no nodes yet."""
+    swarm = info.get("Swarm") or {}
+    member = swarm.get("LocalNodeState", "inactive") != "inactive"
+    cluster = (swarm.get("Cluster") or {}).get("ID")
+    control = bool(swarm.get("ControlAvailable"))
+    return {
+        "state": swarm.get("LocalNodeState") or "inactive",
+        "node_id": swarm.get("NodeID") or (certificate.get("node_id") if member else None),
+        "node_addr": swarm.get("NodeAddr") or None,
+        "control_available": control,
+        "cluster_id": cluster or (certificate.get("cluster_id") if member else None),
+        "role": ("manager" if control else certificate.get("role")) if member else None,
+        "certificate_not_after": certificate.get("not_after") if member else None,
+        "managers": [manager["Addr"] for manager in swarm.get("RemoteManagers") or []],
+        "error": swarm.get("Error") or None,
+        "nodes": [],
+    }
+
+
+def summarise_node(node: Mapping[str, Any]) -> dict[str, Any]:
+    """One entry of the engine's /nodes, flat."""
+    spec, description = node.get("Spec") or {}, node.get("Description") or {}
+    status, manager = node.get("Status") or {}, node.get("ManagerStatus") or {}
+    resources = description.get("Resources") or {}
+    return {
+        "id": node["ID"],
+        "hostname": description.get("Hostname", ""),
+        "role": spec.get("Role", ""),
+        "availability": spec.get("Availability", ""),
+        "status": status.get("State", "unknown"),
+        "addr": status.get("Addr", ""),
+        "leader": bool(manager.get("Leader")),
+        "reachability": manager.get("Reachability"),
+        "labels": spec.get("Labels") or {},
+        "cpus": resources.get("NanoCPUs", 0) / 1e9,
+        "memory_bytes": resources.get("MemoryBytes", 0),
+        "engine_version": (description.get("Engine") or {}).get("EngineVersion", ""),
+    }
+
+
+def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """/services as {stack: {services: {short name: …}}}; no environment, no secrets.
+
+    Services that belong to no stack stand under "". Memory in bytes, CPU in cores, both reserved.
+    """
+    stacks: dict[str, Any] = {}
+    for service in services:
+        spec = service["Spec"]
+        stack = (spec.get("Labels") or {}).get(STACK_LABEL, "")
+        template, mode = spec.get("TaskTemplate") or {}, spec.get("Mode") or {}
+        kind = next(iter(mode), "Replicated")
+        cpus, memory = reservation(template)
+        # The endpoint also has the ports that Swarm chose itself.
+        ports = (service.get("Endpoint") or {}).get("Ports") or []
+        ports = ports or (spec.get("EndpointSpec") or {}).get("Ports") or []
+        stacks.setdefault(stack, {"services": {}})["services"][
+            spec["Name"].removeprefix(f"{stack}_") if stack else spec["Name"]
+        ] = {
+            "image": (template.get("ContainerSpec") or {}).get("Image", ""),
+            "mode": kind.lower(),
+            "replicas": (mode.get(kind) or {}).get("Replicas"),
+            "ports": [
+                {
+                    "published": port.get("PublishedPort", 0),
+                    "target": port.get("TargetPort", 0),
+                    "protocol": port.get("Protocol", "tcp"),
+                    "mode": port.get("PublishMode", "ingress"),
+                }
+                for port in ports
+            ],
+            "cpus": cpus,
+            "memory_bytes": memory,
+        }
+    return stacks
+
+
+def reservation(template: Mapping[str, Any]) -> tuple[float, int]:
+    """(CPU cores, bytes) that one task of a TaskTemplate reserves."""
+    reserved = (template.get("Resources") or {}).get("Reservations") or {}
+    return reserved.get("NanoCPUs", 0) / 1e9, reserved.get("MemoryBytes", 0)
+
+
+def summarise_reserved(
+    tasks: Iterable[Mapping[str, Any]], services: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """What tasks that are to run reserve: {node id: {stack: {cpus, memory_bytes}}}."""
+    stack_of = {
+        service["ID"]: (service["Spec"].get("Labels") or {}).get(STACK_LABEL, "")
+        for service in services
+    }
+    totals: dict[str, dict[str, dict[str, float]]] = {}
+    for task in tasks:
+        node = task.get("NodeID")
+        if not node or task.get("DesiredState") != "running":
+            continue
+        cpus, memory = reservation(task.get("Spec") or {})
+        stack = stack_of.get(task.get("ServiceID", ""), "")
+        entry = totals.setdefault(node, {}).setdefault(stack, {"cpus": 0.0, "memory_bytes": 0})
+        entry["cpus"] = round(entry["cpus"] + cpus, 9)
+        entry["memory_bytes"] += memory
+    return totals

@@ -1,0 +1,277 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Everything a Swarm playbook must know of a host, in one call
+version_added: 0.1.0
+description:
+  - Reads the operating system, resources, addresses, open ports, the Docker Engine and the Swarm.
+  - Needs nothing but Python on the host. Works before Docker is installed. Never changes anything.
+  - An action plugin of the same name adds the controller's clock, which shows a clock skew.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  services:
+    description: On a manager also list every stack's services and what tasks reserve per node.
+    type: bool
+    default: false
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    description: Runs in check mode, and does the same.
+    support: full
+notes:
+  - Without root, other users' process names and a worker's cluster ID are missing.
+"""
+
+EXAMPLES = r"""
+- name: Look at every host
+  monsterstack.swarm.host_info:
+    services: true
+  become: true
+  register: __host_info
+"""
+
+RETURN = r"""
+os:
+  description:
+    - C(id), C(version_id), C(codename), C(arch), C(pretty_name).
+    - C(supported) says whether the roles are tested there.
+  returned: always
+  type: dict
+kernel:
+  description: Release of the running kernel.
+  returned: always
+  type: str
+python:
+  description: Version of the Python that ran the module.
+  returned: always
+  type: str
+hostname:
+  description: The host's own name, which Swarm uses too.
+  returned: always
+  type: str
+memory_bytes:
+  description: Total memory in bytes.
+  returned: always
+  type: int
+cpus:
+  description: Number of CPUs.
+  returned: always
+  type: int
+disk_free_bytes:
+  description: Free bytes for an unprivileged user where the engine keeps its data.
+  returned: always
+  type: int
+addresses:
+  description: Global addresses with C(address), C(family) (ipv4, ipv6), C(interface), C(prefix).
+  returned: always
+  type: list
+  elements: dict
+listening_tcp:
+  description: Listening TCP sockets with C(port), C(address) and C(process) (null if unknown).
+  returned: always
+  type: list
+  elements: dict
+listening_udp:
+  description: The same for unconnected UDP sockets.
+  returned: always
+  type: list
+  elements: dict
+engine:
+  description:
+    - C(installed), C(running), C(version), C(api_version), C(live_restore), C(data_root), C(error).
+    - C(daemon_json) is the parsed file or null, C(daemon_json_error) says why it cannot be parsed.
+  returned: always
+  type: dict
+swarm:
+  description:
+    - C(state) is inactive, pending, active, error or locked.
+    - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
+      C(certificate_not_after), C(managers), C(error).
+    - C(nodes) lists all nodes where the host is a manager that the cluster answers.
+  returned: always
+  type: dict
+python_libraries:
+  description: Which of C(docker), C(yaml) and C(jsondiff) this Python can import.
+  returned: always
+  type: dict
+stacks:
+  description:
+    - Services by stack with image, mode, replicas, ports and reservations.
+    - Empty unless O(services=true) on a manager.
+  returned: always
+  type: dict
+reserved:
+  description:
+    - CPU cores and bytes reserved by running tasks, by node ID and stack.
+    - Empty unless O(services=true) on a manager.
+  returned: always
+  type: dict
+time_epoch:
+  description: The host's clock, in seconds since 1970.
+  returned: always
+  type: float
+controller_before:
+  description: The controller's clock before the call. With RV(controller_after) it bounds the skew.
+  returned: always
+  type: float
+controller_after:
+  description: The controller's clock after the call.
+  returned: always
+  type: float
+"""
+
+import importlib.util
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.monsterstack.swarm.plugins.module_utils import host
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    ENGINE_OPTIONS,
+    Engine,
+    EngineError,
+)
+
+DAEMON_JSON = Path("/etc/docker/daemon.json")
+
+
+def read(path: Path | str) -> str | None:
+    """A file's text, or None when it is missing or not ours to read."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+
+
+def processes_by_socket() -> dict[str, str]:
+    """Which process holds a socket: {inode: name}; only those this user may look into."""
+    owners: dict[str, str] = {}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        try:
+            links = [os.readlink(fd.path) for fd in os.scandir(f"{entry.path}/fd")]
+        except OSError:
+            continue
+        inodes = [link[8:-1] for link in links if link.startswith("socket:[")]
+        if inodes:
+            name = (read(f"{entry.path}/comm") or "").strip()
+            owners.update(dict.fromkeys(inodes, name))
+    return owners
+
+
+def listening(protocol: str, owners: dict[str, str]) -> list[dict[str, Any]]:
+    """Listening sockets of tcp or udp, over IPv4 and IPv6, by port."""
+    found = [
+        {"port": port, "address": address, "process": owners.get(inode)}
+        for suffix in ("", "6")
+        for port, address, inode in host.parse_sockets(
+            read(f"/proc/net/{protocol}{suffix}") or "", protocol
+        )
+    ]
+    return sorted(found, key=lambda item: (item["port"], str(item["address"])))
+
+
+def free_bytes(path: str) -> int:
+    """Free space at a path, or at its nearest parent that exists."""
+    place = Path(path)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
+    """The keys engine, swarm, stacks and reserved."""
+    settings, problem = host.parse_daemon_json(read(DAEMON_JSON))
+    data_root = str((settings or {}).get("data-root") or "/var/lib/docker")
+    engine: dict[str, Any] = {
+        "installed": module.get_bin_path("dockerd", opt_dirs=["/usr/sbin"]) is not None,
+        "running": False,
+        "version": None,
+        "api_version": None,
+        "live_restore": bool((settings or {}).get("live-restore", False)),
+        "data_root": data_root,
+        "daemon_json": settings,
+        "daemon_json_error": problem,
+        "error": None,
+    }
+    result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}}
+    client = Engine(module.params["docker_host"], timeout=20)
+    info: dict[str, Any] = {}
+    try:
+        info = client.get("/info")
+        engine.update(
+            installed=True,
+            running=True,
+            version=info.get("ServerVersion"),
+            api_version=client.api_version,
+            live_restore=bool(info.get("LiveRestoreEnabled")),
+            data_root=info.get("DockerRootDir") or data_root,
+        )
+    except EngineError as error:
+        engine["error"] = str(error)
+    certificate = host.parse_certificate(
+        read(f"{engine['data_root']}/swarm/certificates/swarm-node.crt") or ""
+    )
+    swarm = host.summarise_swarm(info, certificate)
+    result["swarm"] = swarm
+    if not swarm["control_available"]:
+        return result
+    try:
+        swarm["nodes"] = [host.summarise_node(node) for node in client.get("/nodes")]
+        if module.params["services"]:
+            services = client.get("/services")
+            tasks = client.get("/tasks", filters={"desired-state": ["running"]})
+            result["stacks"] = host.summarise_services(services)
+            result["reserved"] = host.summarise_reserved(tasks, services)
+    except EngineError as error:
+        # A manager without quorum says so here: that is a finding, not a failure of this module.
+        swarm["error"] = swarm["error"] or str(error)
+    return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"services": {"type": "bool", "default": False}, **ENGINE_OPTIONS},
+        supports_check_mode=True,
+    )
+    owners = processes_by_socket()
+    ip = module.get_bin_path("ip", opt_dirs=["/usr/sbin", "/sbin"])
+    rc, addresses, _err = module.run_command([ip, "-j", "addr"]) if ip else (1, "", "")
+    os_facts = host.parse_os_release(read("/etc/os-release") or "")
+    engine = look_at_engine(module)
+    module.exit_json(
+        changed=False,
+        os={**os_facts, "arch": platform.machine()},
+        kernel=platform.release(),
+        python=platform.python_version(),
+        hostname=platform.node(),
+        memory_bytes=host.parse_memory(read("/proc/meminfo") or ""),
+        cpus=os.cpu_count() or 1,
+        disk_free_bytes=free_bytes(engine["engine"]["data_root"]),
+        addresses=host.parse_addresses(addresses if rc == 0 else ""),
+        listening_tcp=listening("tcp", owners),
+        listening_udp=listening("udp", owners),
+        python_libraries={
+            name: importlib.util.find_spec(name) is not None
+            for name in ("docker", "yaml", "jsondiff")
+        },
+        time_epoch=time.time(),
+        **engine,
+    )
+
+
+if __name__ == "__main__":
+    main()
