@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""cluster_plan: see the module of that name for its documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host, make_plan
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """Works on the controller alone, from what host_info registered on every host."""
+
+    _requires_connection = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            argument_spec={
+                "managers": {"type": "list", "elements": "str"},
+                "workers": {"type": "list", "elements": "str"},
+                "info_variable": {"type": "str", "default": "__host_info"},
+                "fail": {"type": "bool", "default": True},
+            }
+        )
+        hosts: list[Host] = []
+        for group in ("managers", "workers"):
+            names = args[group]
+            for name in task_vars["groups"].get(group, []) if names is None else names:
+                variables = task_vars["hostvars"][name]
+                info = variables.get(args["info_variable"]) or {}
+                hosts.append(
+                    Host(
+                        name=name,
+                        group=group,
+                        address=str(variables.get("ansible_host") or name),
+                        info=info if "swarm" in info else None,
+                    )
+                )
+        plan = make_plan(hosts)
+        result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
+        if plan.errors and args["fail"]:
+            result.update(failed=True, msg="\n".join(plan.errors))
+        return result

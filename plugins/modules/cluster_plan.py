@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_plan
+short_description: Decide who starts the swarm, who joins it and through whom
+version_added: 0.1.0
+description:
+  - Compares what M(monsterstack.swarm.host_info) registered on every host with the inventory.
+  - Refuses, with one sentence each, whatever would join a host to the wrong swarm.
+  - Runs on the controller and contacts no host.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  managers:
+    description: Hosts that are to be managers. Default is the group C(managers).
+    type: list
+    elements: str
+  workers:
+    description: Hosts that are to be workers. Default is the group C(workers).
+    type: list
+    elements: str
+  info_variable:
+    description: Name of the variable in which every host has its M(monsterstack.swarm.host_info).
+    type: str
+    default: __host_info
+  fail:
+    description: Fail when there are errors. Without it they are only returned.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Runs in check mode, and does the same.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Plan the cluster
+  monsterstack.swarm.cluster_plan:
+  run_once: true
+  register: __cluster_plan
+"""
+
+RETURN = r"""
+exists:
+  description: Whether the managers are in a swarm already.
+  returned: always
+  type: bool
+cluster_id:
+  description: Its ID, or null.
+  returned: always
+  type: str
+primary:
+  description:
+    - The manager to work through, the leader where possible. Equals RV(init) for a new swarm.
+    - Null when there is none.
+  returned: always
+  type: str
+primary_address:
+  description: Address and port at which others join through RV(primary).
+  returned: always
+  type: str
+init:
+  description: The host that is to start a new swarm, or null.
+  returned: always
+  type: str
+join_managers:
+  description: Hosts that are to join as managers.
+  returned: always
+  type: list
+  elements: str
+join_workers:
+  description: Hosts that are to join as workers.
+  returned: always
+  type: list
+  elements: str
+already:
+  description: Hosts that are in the swarm in the role they should have.
+  returned: always
+  type: list
+  elements: str
+promote:
+  description: Workers that the inventory wants as managers. For now each is an error too.
+  returned: always
+  type: list
+  elements: str
+demote:
+  description: Managers that the inventory wants as workers. For now each is an error too.
+  returned: always
+  type: list
+  elements: str
+unreachable:
+  description: Hosts without information or without a running engine. They are left out.
+  returned: always
+  type: list
+  elements: str
+node_ids:
+  description: Node ID by host, of the hosts that are in the swarm.
+  returned: always
+  type: dict
+errors:
+  description: What forbids to go on, each with its remedy.
+  returned: always
+  type: list
+  elements: str
+notices:
+  description: What a person should know.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "managers": {"type": "list", "elements": "str"},
+            "workers": {"type": "list", "elements": "str"},
+            "info_variable": {"type": "str", "default": "__host_info"},
+            "fail": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="cluster_plan runs on the controller: its action plugin was not found.")
+
+
+if __name__ == "__main__":
+    main()
