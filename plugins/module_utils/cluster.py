@@ -51,7 +51,7 @@ class Plan:
     already: list[str] = field(default_factory=list)
     promote: list[str] = field(default_factory=list)
     demote: list[str] = field(default_factory=list)
-    unreachable: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
     node_ids: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Plan:
 
 def make_plan(hosts: Sequence[Host]) -> Plan:
     """The plan for these hosts, in the order of the inventory; every problem at once."""
-    plan = Plan(unreachable=[host.name for host in hosts if not host.answers])
+    plan = Plan(silent=[host.name for host in hosts if not host.answers])
     for host in hosts:
         if not host.answers:
             why = "cannot be reached" if host.info is None else "has no Docker Engine that answers"
@@ -93,8 +93,8 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
     silent = [host.name for host in managers if not host.answers]
     if silent:
         plan.errors.append(
-            f"nothing shows whether a swarm exists already, because {', '.join(silent)} does not "
-            "answer. Start it, or take it out of the group managers."
+            f"nothing shows whether a swarm exists already: of {', '.join(silent)} there is no "
+            "answer. Start it and its Docker Engine, or take it out of the group managers."
         )
     if plan.errors or not managers:
         return
@@ -221,7 +221,7 @@ def _notice_nodes(
                 f"the swarm still lists an earlier {names[hostname]} (node {node_id}, down). "
                 f"Remove it with {demote}'docker node rm {node_id}'."
             )
-        elif not plan.unreachable:
+        elif not plan.silent:
             state = "down" if down else node["status"]
             plan.notices.append(
                 f"the swarm has a {node['role']} {hostname} (node {node_id}, {state}) that is not "

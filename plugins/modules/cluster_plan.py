@@ -91,7 +91,7 @@ demote:
   returned: always
   type: list
   elements: str
-unreachable:
+silent:
   description: Hosts without information or without a running engine. They are left out.
   returned: always
   type: list

@@ -97,11 +97,11 @@ GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
     ),
     "the leader cannot be reached, another manager answers": (
         [host("m1", reached=False), host("m2", "A", THREE), host("m3", "A", THREE)],
-        {"primary": "m2", "unreachable": ["m1"], "already": ["m2", "m3"]},
+        {"primary": "m2", "silent": ["m1"], "already": ["m2", "m3"]},
     ),
     "a worker's engine is off": (
         [host("m1", "A", ALL), host("w1", "A", running=False), host("w2", "A")],
-        {"unreachable": ["w1"], "join_workers": [], "already": ["m1", "w2"]},
+        {"silent": ["w1"], "join_workers": [], "already": ["m1", "w2"]},
     ),
     "a worker is connecting": (
         [host("m1", "A", ALL), host("w1", "A", state="pending"), host("w2", "A")],
@@ -153,7 +153,7 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     ),
     "a silent manager could hold the swarm": (
         [host("m1"), host("m2", reached=False), host("m3")],
-        ["m2 does not answer"],
+        ["of m2 there is no answer"],
     ),
     "removed from the cluster but it does not know": (
         [host("m1", "A", [M1]), host("w1", "A")],

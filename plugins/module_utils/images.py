@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Names of images: what has to be asked for, what these sources are called, what came back."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+# Never part of an image, whatever a .dockerignore says.
+ALWAYS_IGNORED = ("__pycache__", ".git")
+
+
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """`host:port/path:tag@digest` as (name, tag, digest); what is not there is empty."""
+    rest, _at, digest = reference.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:  # the colon of a port, or none
+        name, tag = rest, ""
+    return name, tag, digest
+
+
+def path_in_registry(reference: str) -> str:
+    """The name without its registry: `docker.io/library/redis:8` gives `library/redis`."""
+    name = split_reference(reference)[0]
+    first, slash, rest = name.partition("/")
+    return rest if slash and ("." in first or ":" in first or first == "localhost") else name
+
+
+def ignore_patterns(dockerignore: str) -> tuple[str, ...]:
+    """The patterns of a .dockerignore (comments and blank lines dropped).
+
+    Raises ValueError for an exception (`!pattern`): it would need Docker's own order of rules.
+    """
+    lines = (line.strip().strip("/") for line in dockerignore.splitlines())
+    patterns = tuple(line for line in lines if line and not line.startswith("#"))
+    for pattern in patterns:
+        if pattern.startswith("!"):
+            raise ValueError(
+                f".dockerignore: the exception {pattern} is not supported here. "
+                "List what is to be left out instead."
+            )
+    return patterns
+
+
+def is_ignored(path: str, patterns: Iterable[str]) -> bool:
+    """Whether a path (relative, with `/`) or a folder above it matches one of the patterns."""
+    parts = path.split("/")
+    above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    for pattern in patterns:
+        anywhere = pattern.startswith("**/")
+        plain = pattern[3:] if anywhere else pattern
+        for candidate in above:
+            name = candidate.rsplit("/", 1)[-1]
+            if fnmatch.fnmatchcase(candidate, plain) or (
+                anywhere and fnmatch.fnmatchcase(name, plain)
+            ):
+                return True
+    return False
+
+
+def tree_hash(folder: Path) -> str:
+    """12 hex digits of SHA-256 over paths, modes (executable or not) and contents of a build context.
+
+    Raises ValueError when there is no Dockerfile in the folder.
+    """
+    if not (folder / "Dockerfile").is_file():
+        raise ValueError(f"{folder}: there is no Dockerfile, so no image can be built from it.")
+    dockerignore = folder / ".dockerignore"
+    patterns = ignore_patterns(dockerignore.read_text() if dockerignore.is_file() else "")
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if not path.is_file() or any(part in ALWAYS_IGNORED for part in path.parts):
+            continue
+        if is_ignored(relative, patterns):
+            continue
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{relative}\0{path.stat().st_mode & 0o100:o}\0{content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def wanted_images(
+    build: Mapping[str, Mapping[str, Any]],
+    upstream: Mapping[str, str],
+    known: Mapping[str, str],
+    registry: str,
+    tag: str,
+    load: bool,
+) -> list[dict[str, Any]]:
+    """What has to be asked for: [{key, name, tag, built, context, source_hash, source}].
+
+    With `load` an upstream image is kept in our registry under its own path.
+    """
+    wanted: list[dict[str, Any]] = []
+    for key, image in build.items():
+        if key not in known:
+            wanted.append(
+                {
+                    "key": key,
+                    "name": f"{registry}/{image['repository']}",
+                    "tag": tag,
+                    "built": True,
+                    "context": image["context"],
+                    "source_hash": tree_hash(Path(image["context"])),
+                }
+            )
+    for key, reference in upstream.items():
+        if key not in known:
+            name, upstream_tag, _digest = split_reference(reference)
+            wanted.append(
+                {
+                    "key": key,
+                    "name": f"{registry}/{path_in_registry(reference)}" if load else name,
+                    "tag": upstream_tag or "latest",
+                    "built": False,
+                    "source": reference,
+                }
+            )
+    return wanted
+
+
+def image_references(
+    wanted: Iterable[Mapping[str, Any]], *answers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """{key: reference with digest}; later answers count more. Without a digest, name and tag."""
+    references: dict[str, str] = {}
+    for image in wanted:
+        reference = f"{image['name']}:{image['tag']}"
+        for answer in answers:
+            reference = answer.get(image["name"], {}).get("ref") or reference
+        references[image["key"]] = reference
+    return references
