@@ -34,6 +34,10 @@ options:
     description: The release's tag.
     type: str
     required: true
+  sources:
+    description: Folder on the controller below which the contexts are.
+    type: path
+    required: true
   load:
     description: Whether upstream images are kept in the registry too.
     type: bool
@@ -44,7 +48,7 @@ EXAMPLES = r"""
 - name: What has to be asked for
   ansible.builtin.debug:
     msg: "{{ builds | monsterstack.swarm.wanted_images(
-      upstream={}, known={}, registry='registry.example:5443', tag='1.0') }}"
+      upstream={}, known={}, registry='registry.example:5443', tag='1.0', sources='.') }}"
 """
 
 RETURN = r"""
@@ -67,10 +71,11 @@ def _wanted_images(
     known: Mapping[str, str],
     registry: str,
     tag: str,
+    sources: str,
     load: bool = False,
 ) -> list[dict[str, Any]]:
     try:
-        return wanted_images(build, upstream, known, registry, tag, load)
+        return wanted_images(build, upstream, known, registry, tag, sources, load)
     except (ValueError, OSError) as error:
         raise AnsibleFilterError(str(error)) from error
 

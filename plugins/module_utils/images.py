@@ -89,23 +89,26 @@ def wanted_images(
     known: Mapping[str, str],
     registry: str,
     tag: str,
+    sources: str,
     load: bool,
 ) -> list[dict[str, Any]]:
     """What has to be asked for: [{key, name, tag, built, context, source_hash, source}].
 
-    With `load` an upstream image is kept in our registry under its own path.
+    Contexts are folders below `sources`. With `load` an upstream image is kept in our registry
+    under its own path. Raises ValueError for a context without a Dockerfile.
     """
     wanted: list[dict[str, Any]] = []
     for key, image in build.items():
         if key not in known:
+            context = (Path(sources) / image["context"]).resolve()
             wanted.append(
                 {
                     "key": key,
                     "name": f"{registry}/{image['repository']}",
                     "tag": tag,
                     "built": True,
-                    "context": image["context"],
-                    "source_hash": tree_hash(Path(image["context"])),
+                    "context": str(context),
+                    "source_hash": tree_hash(context),
                 }
             )
     for key, reference in upstream.items():
@@ -134,3 +137,28 @@ def image_references(
             reference = answer.get(image["name"], {}).get("ref") or reference
         references[image["key"]] = reference
     return references
+
+
+def kept_images(
+    running: Mapping[str, str],
+    running_tag: str,
+    tag: str,
+    build: Iterable[str],
+    upstream: Mapping[str, str],
+) -> dict[str, str]:
+    """Those of the running references that this release keeps, digest and all.
+
+    What we build stays as long as the tag stays; what others build as long as its name and tag do:
+    a tag that was moved upstream does not change a release that is only applied again.
+    """
+    kept: dict[str, str] = {}
+    for key, reference in running.items():
+        name, reference_tag, digest = split_reference(reference)
+        wanted_name, wanted_tag, _digest = split_reference(upstream.get(key, ""))
+        if not digest:
+            continue
+        if key in build and tag == running_tag:
+            kept[key] = reference
+        elif key in upstream and (wanted_name, wanted_tag or "latest") == (name, reference_tag):
+            kept[key] = reference
+    return kept

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the playbooks read from and tell of the nodes of an inventory, as data and as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def node_specs(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    nodes: Iterable[str],
+    info_variable: str = "__host_info",
+) -> list[dict[str, Any]]:
+    """What the inventory says of each node: [{hostname, labels, availability}].
+
+    A host that did not answer goes by its inventory name. Availability is named only where the
+    inventory names it: a node that somebody drained stays drained.
+    """
+    specs: list[dict[str, Any]] = []
+    for name in nodes:
+        host = hostvars[name]
+        info = host.get(info_variable) or {}
+        labels = {"zone": host["zone"]} if "zone" in host else {}
+        spec: dict[str, Any] = {
+            "hostname": info.get("hostname") or name,
+            "labels": {**labels, **host.get("node_labels", {})},
+        }
+        if "node_availability" in host:
+            spec["availability"] = host["node_availability"]
+        specs.append(spec)
+    return specs
+
+
+def _places(nodes: Iterable[str], zones: Mapping[str, str]) -> str:
+    """`a: w1 x2, w3; b: w2`: how many tasks on which node, by zone."""
+    by_zone: dict[str, dict[str, int]] = {}
+    for node in nodes:
+        counts = by_zone.setdefault(zones.get(node, ""), {})
+        counts[node] = counts.get(node, 0) + 1
+    parts = []
+    for zone in sorted(by_zone):
+        names = ", ".join(
+            node if count == 1 else f"{node} x{count}"
+            for node, count in sorted(by_zone[zone].items())
+        )
+        parts.append(f"zone {zone}: {names}" if zone else names)
+    return "; ".join(parts)
+
+
+def _changes(running: Mapping[str, Any], tag: str, asked: bool) -> str:
+    """What this run did to the release that ran before."""
+    current = running.get("current") or {}
+    if not current:
+        return f"first release, tag {tag}"
+    if current.get("tag") != tag:
+        return f"changed from tag {current.get('tag')} to {tag}"
+    return f"tag {tag} as asked" if asked else f"kept tag {tag}, which the cluster runs"
+
+
+def release_summary(
+    result: Mapping[str, Any],
+    stack: str,
+    tag: str,
+    asked: bool,
+    running: Mapping[str, Any],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    nodes: Iterable[str],
+    port: int,
+    cluster: Mapping[str, bool],
+    info_variable: str = "__host_info",
+) -> list[str]:
+    """The last lines of a run: services with replicas and places, digests, addresses, what was kept."""
+    zones: dict[str, str] = {}
+    addresses: list[str] = []
+    for name in nodes:
+        host = hostvars[name]
+        info = host.get(info_variable) or {}
+        zones[info.get("hostname") or name] = str(host.get("zone", ""))
+        addresses.append(str(host.get("ansible_host", name)))
+    lines = [f"stack {stack}, release {tag}: {result['verdict']} ({_changes(running, tag, asked)})"]
+    for name, service in sorted(result["services"].items()):
+        digest = str(service.get("digest") or "")[:19]
+        lines.append(
+            f"  {name} {service['running']}/{service['desired']}  {digest}  "
+            f"{_places(service['nodes'], zones)}"
+        )
+        if service["verdict"] != "converged":
+            lines.append(f"    {service['verdict']}: {service['message']}")
+    if not cluster.get("workers"):
+        lines.append("  one kind of node: what should run on workers only runs on the managers")
+    if not cluster.get("zones"):
+        lines.append("  no zones: tasks are spread over nodes, not over zones")
+    lines.append("on every node: " + "  ".join(f"http://{a}:{port}/" for a in addresses))
+    return lines
