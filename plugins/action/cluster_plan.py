@@ -8,10 +8,11 @@ import dataclasses
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host, make_plan
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Works on the controller alone, from what host_info registered on every host."""
 
     _requires_connection = False

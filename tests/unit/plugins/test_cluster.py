@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host, make_plan
 
 

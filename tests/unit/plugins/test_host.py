@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.monsterstack.swarm.plugins.module_utils import host
 
 # A public certificate made for this test; its issuer is O=issuer, CN=swarm-ca.

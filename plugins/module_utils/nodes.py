@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Labels and availability of a swarm's nodes: which node is meant, and what is to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What one node is to look like; `node_id` wins over `hostname`; None leaves a thing alone."""
+
+    hostname: str | None
+    node_id: str | None
+    labels: Mapping[str, str]
+    availability: str | None
+
+    @property
+    def name(self) -> str:
+        return self.hostname or self.node_id or "?"
+
+
+def label_text(value: Any) -> str:
+    """A label's value as Swarm compares it: text, and YAML's booleans in lower case."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def find_node(
+    desired: Desired, nodes: Sequence[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any] | None, str | None]:
+    """The ready node that is meant as (node, None), or (None or the node, why it will not do yet).
+
+    A reinstalled machine leaves a Down twin of the same host name: among several, the one that is
+    ready counts (moby#24106).
+    """
+    if desired.node_id:
+        found = [node for node in nodes if node["ID"] == desired.node_id]
+    else:
+        found = [
+            node
+            for node in nodes
+            if (node.get("Description") or {}).get("Hostname") == desired.hostname
+        ]
+    ready = [node for node in found if _state(node) == "ready"]
+    if len(ready) == 1:
+        return ready[0], None
+    if len(ready) > 1:
+        ids = ", ".join(node["ID"] for node in ready)
+        return None, (
+            f"{len(ready)} ready nodes are called {desired.name} ({ids}). Give the hosts different "
+            "names, or pass the node's id."
+        )
+    if len(found) == 1:
+        return found[0], f"{desired.name} is listed as {_state(found[0])}, not as ready."
+    if found:
+        return None, f"none of the {len(found)} nodes called {desired.name} is ready."
+    return None, f"{desired.name} is not listed in the swarm."
+
+
+def _state(node: Mapping[str, Any]) -> str:
+    return str((node.get("Status") or {}).get("State", "unknown"))
+
+
+def wanted_spec(
+    spec: Mapping[str, Any], desired: Desired, purge_labels: bool = False
+) -> dict[str, Any]:
+    """A node's Spec as it is to be; equal to the given one when nothing is to change."""
+    labels = {} if purge_labels else dict(spec.get("Labels") or {})
+    labels.update(desired.labels)
+    return {
+        **spec,
+        "Labels": labels,
+        "Availability": desired.availability or spec.get("Availability", "active"),
+    }
+
+
+def visible(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a node's Spec that is shown before and after."""
+    return {
+        "labels": dict(sorted((spec.get("Labels") or {}).items())),
+        "availability": spec.get("Availability", "active"),
+    }

@@ -1,0 +1,84 @@
+"""Which node is meant, and what is to change on it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
+    Desired,
+    find_node,
+    label_text,
+    wanted_spec,
+)
+
+
+def node(node_id: str, hostname: str, state: str = "ready") -> dict[str, Any]:
+    return {"ID": node_id, "Description": {"Hostname": hostname}, "Status": {"State": state}}
+
+
+# Each row: the nodes listed, the id asked for (else the name w1), the id found, why it will not do.
+FIND: dict[str, tuple[list[dict[str, Any]], str | None, str | None, str | None]] = {
+    "the only one": ([node("a", "w1"), node("b", "w2")], None, "a", None),
+    "a Down twin is passed over": ([node("a", "w1", "down"), node("b", "w1")], None, "b", None),
+    "by id": ([node("a", "w1"), node("b", "w1")], "b", "b", None),
+    "two ready of one name": ([node("a", "w1"), node("b", "w1")], None, None, "2 ready nodes"),
+    "down": ([node("a", "w1", "down")], None, "a", "is listed as down"),
+    "joining": ([node("a", "w1", "unknown")], None, "a", "is listed as unknown"),
+    "two, none ready": (
+        [node("a", "w1", "down"), node("b", "w1", "down")],
+        None,
+        None,
+        "none of the 2 nodes",
+    ),
+    "not there": ([node("b", "w2")], None, None, "w1 is not listed in the swarm."),
+    "no nodes": ([], "zz", None, "is not listed"),
+}
+
+
+@pytest.mark.parametrize(("nodes", "by_id", "found", "reason"), FIND.values(), ids=FIND)
+def test_find_node(
+    nodes: list[dict[str, Any]], by_id: str | None, found: str | None, reason: str | None
+) -> None:
+    one, problem = find_node(Desired("w1", by_id, {}, None), nodes)
+    assert (one or {}).get("ID") == found
+    assert (reason or "") in (problem or "")
+    assert (problem is None) == (reason is None)
+
+
+SPEC = {"Role": "worker", "Availability": "active", "Labels": {"zone": "a", "ssd": "true"}}
+WANTED: dict[str, tuple[dict[str, str], str | None, bool, dict[str, Any]]] = {
+    "nothing asked": ({}, None, False, SPEC),
+    "the same again": ({"zone": "a"}, "active", False, SPEC),
+    "another zone, the other label stays": (
+        {"zone": "b"},
+        None,
+        False,
+        {**SPEC, "Labels": {"zone": "b", "ssd": "true"}},
+    ),
+    "purge": ({"zone": "a"}, None, True, {**SPEC, "Labels": {"zone": "a"}}),
+    "purge all": ({}, None, True, {**SPEC, "Labels": {}}),
+    "drain": ({}, "drain", False, {**SPEC, "Availability": "drain"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("labels", "availability", "purge", "expected"), WANTED.values(), ids=WANTED
+)
+def test_wanted_spec(
+    labels: dict[str, str], availability: str | None, purge: bool, expected: dict[str, Any]
+) -> None:
+    assert wanted_spec(SPEC, Desired("w1", None, labels, availability), purge) == expected
+
+
+def test_a_spec_without_labels_gets_none() -> None:
+    spec = {"Role": "worker", "Availability": "active"}
+    assert wanted_spec(spec, Desired("w1", None, {}, None)) == {**spec, "Labels": {}}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("a", "a"), (True, "true"), (1, "1")], ids=["text", "bool", "int"]
+)
+def test_label_text(value: object, text: str) -> None:
+    assert label_text(value) == text
