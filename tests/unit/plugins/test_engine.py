@@ -29,7 +29,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Api-Version", self.version)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if body:
+            self.wfile.write(body)
 
     def do_GET(self) -> None:
         if self.path == "/_ping":

@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image_digests
+short_description: Ask the registries which digests some image tags have
+version_added: 0.1.0
+description:
+  - Asks through the engine, with its certificates and proxies and the login of the user that the
+    task becomes, all images at the same time. Pulls nothing and changes nothing.
+  - A missing image is an answer, not a failure.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  images:
+    description: The images to ask for.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name with the registry, without a tag.
+        type: str
+        required: true
+      tag:
+        description: The tag.
+        type: str
+        required: true
+      source_hash:
+        description:
+          - Hash of the sources that the image is to be built from.
+          - Whoever builds pushes the image as C(src-<source_hash>) too. If both tags have one
+            digest, RV(images[].current) is true and nothing needs to be built.
+        type: str
+  docker_config:
+    description: Folder of the Docker command's C(config.json), where the logins are.
+    type: path
+    default: ~/.docker
+  timeout:
+    description: How many seconds a registry may take.
+    type: int
+    default: 30
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    description: Runs in check mode, and does the same.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what the registry has
+  monsterstack.swarm.image_digests:
+    images:
+      - name: registry.example.org:5000/shop/web
+        tag: "2.0"
+        source_hash: 3f786850e387
+  become: true
+  register: __digests
+"""
+
+RETURN = r"""
+images:
+  description: One entry per image, in the order asked.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: As asked.
+      returned: always
+      type: str
+    tag:
+      description: As asked.
+      returned: always
+      type: str
+    ref:
+      description: C(name:tag@digest), or null.
+      returned: always
+      type: str
+    exists:
+      description: Whether the registry has the tag.
+      returned: always
+      type: bool
+    digest:
+      description: The digest, or null.
+      returned: always
+      type: str
+    error:
+      description: Null, C(not_found), C(unauthorized) or C(unreachable).
+      returned: always
+      type: str
+    message:
+      description: What the engine said, or null.
+      returned: always
+      type: str
+    source_hash:
+      description: As asked, or null.
+      returned: always
+      type: str
+    source_digest:
+      description: Digest of the tag C(src-<source_hash>), or null.
+      returned: always
+      type: str
+    current:
+      description: Whether both tags exist with one digest. Null without a source hash.
+      returned: always
+      type: bool
+by_name:
+  description: The same entries by image name. Of several tags of one name, the last.
+  returned: always
+  type: dict
+"""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import digests
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    ENGINE_OPTIONS,
+    Engine,
+    EngineError,
+)
+
+
+def ask_helper(program: str, registry: str) -> Mapping[str, Any] | None:
+    """One of the Docker command's credential helpers; None when it knows nothing."""
+    try:
+        answer = subprocess.run(
+            [f"docker-credential-{program}", "get"],
+            input=registry,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        known = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return known if isinstance(known, dict) else None
+
+
+def read_config(module: AnsibleModule) -> dict[str, Any]:
+    """config.json, empty when there is none."""
+    path = Path(module.params["docker_config"]) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        module.fail_json(msg=f"{path} cannot be used: {error}. Repair it, or log in again.")
+    return config if isinstance(config, dict) else {}
+
+
+def ask(
+    engine: Engine, name: str, tag: str, header: dict[str, str]
+) -> tuple[str | None, str | None, str | None]:
+    """(digest, None, None), or (None, kind of error, message)."""
+    try:
+        path = f"/distribution/{name}:{tag}/json"
+        answer = json.loads(engine.raw("GET", path, headers=header))
+    except EngineError as error:
+        if error.status == 0 and "timed out" not in str(error):
+            raise
+        return None, digests.classify(error.status, str(error)), str(error)
+    return answer["Descriptor"]["digest"], None, None
+
+
+def look_up(
+    engine: Engine, image: Mapping[str, Any], headers: Mapping[str, dict[str, str]]
+) -> dict[str, Any]:
+    """One entry of the result."""
+    name, tag, source = image["name"], image["tag"], image["source_hash"]
+    header = headers[digests.registry_of(name)]
+    digest, error, message = ask(engine, name, tag, header)
+    source_digest = None
+    if source and digest:
+        source_digest, _error, _message = ask(engine, name, f"src-{source}", header)
+    return {
+        "name": name,
+        "tag": tag,
+        "ref": str(digests.Reference(name, tag, digest)) if digest else None,
+        "exists": digest is not None,
+        "digest": digest,
+        "error": error,
+        "message": message,
+        "source_hash": source,
+        "source_digest": source_digest,
+        "current": bool(digest and digest == source_digest) if source else None,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "images": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "tag": {"type": "str", "required": True},
+                    "source_hash": {"type": "str"},
+                },
+            },
+            "docker_config": {"type": "path", "default": "~/.docker"},
+            "timeout": {"type": "int", "default": 30},
+            **ENGINE_OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    images = module.params["images"]
+    for image in images:
+        if not digests.TAG_PATTERN.fullmatch(image["tag"]):
+            module.fail_json(msg=f"{image['tag']!r} of {image['name']} cannot be an image tag.")
+    config = read_config(module)
+    registries = {digests.registry_of(image["name"]) for image in images}
+    headers = {
+        registry: digests.login_header(digests.login_for(registry, config, ask_helper))
+        for registry in registries
+    }
+    try:
+        engine = Engine(module.params["docker_host"], timeout=module.params["timeout"])
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            found = list(pool.map(lambda image: look_up(engine, image, headers), images))
+    except EngineError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, images=found, by_name={entry["name"]: entry for entry in found})
+
+
+if __name__ == "__main__":
+    main()
