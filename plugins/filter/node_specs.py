@@ -12,7 +12,7 @@ short_description: What the inventory says of every node
 description:
   - Makes the list that P(monsterstack.swarm.swarm_nodes#module) takes from the host variables C(zone),
     C(node_labels) and C(node_availability), and from what each host called itself.
-positional: _input, nodes
+positional: _input, nodes, pins
 options:
   _input:
     description: The variable C(hostvars).
@@ -23,6 +23,10 @@ options:
     type: list
     elements: str
     required: true
+  pins:
+    description: Labels of which exactly one node has each, with the nodes that may have it.
+    type: dict
+    required: true
   info_variable:
     description: Name of the variable with the result of P(monsterstack.swarm.host_info#module).
     type: str
@@ -32,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Every node
   ansible.builtin.debug:
-    msg: "{{ hostvars | monsterstack.swarm.node_specs(groups['managers'] + groups['workers']) }}"
+    msg: "{{ hostvars | monsterstack.swarm.node_specs(groups['managers'] + groups['workers'], pins={}) }}"
 """
 
 RETURN = r"""

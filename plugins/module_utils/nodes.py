@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -17,6 +17,7 @@ class Desired:
     node_id: str | None
     labels: Mapping[str, str]
     availability: str | None
+    pins: Sequence[str] = ()  # labels of which one node has each, and this one may
 
     @property
     def name(self) -> str:
@@ -75,6 +76,30 @@ def wanted_spec(
         "Labels": labels,
         "Availability": desired.availability or spec.get("Availability", "active"),
     }
+
+
+def place_pins(
+    desired: Sequence[Desired],
+    found: Sequence[Mapping[str, Any] | None],
+    nodes: Sequence[Mapping[str, Any]],
+) -> list[Desired]:
+    """The same with each pin's label on one node: where it is, else on the first that may have it.
+
+    A pin stays on a node that carries it even when that node is Down or no longer named: what is
+    stored there must not be parted from its task by an edit of an inventory.
+    """
+    holders = {
+        label: node["ID"]
+        for node in nodes
+        for label, value in ((node.get("Spec") or {}).get("Labels") or {}).items()
+        if value == "true"
+    }
+    placed: list[Desired] = []
+    for one, node in zip(desired, found, strict=True):
+        own = node["ID"] if node else one.name
+        labels = {pin: "true" for pin in one.pins if holders.setdefault(pin, own) == own}
+        placed.append(replace(one, labels={**one.labels, **labels}))
+    return placed
 
 
 def visible(spec: Mapping[str, Any]) -> dict[str, Any]:

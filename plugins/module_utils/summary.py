@@ -11,9 +11,12 @@ from typing import Any
 def node_specs(
     hostvars: Mapping[str, Mapping[str, Any]],
     nodes: Iterable[str],
+    pins: Mapping[str, Iterable[str]],
     info_variable: str = "__host_info",
 ) -> list[dict[str, Any]]:
-    """What the inventory says of each node: [{hostname, labels, availability}].
+    """What the inventory says of each node: [{hostname, labels, availability, pins}].
+
+    `pins` names for each label of which exactly one node has one the nodes that may have it.
 
     A host that did not answer goes by its inventory name. Availability is named only where the
     inventory names it: a node that somebody drained stays drained.
@@ -26,6 +29,7 @@ def node_specs(
         spec: dict[str, Any] = {
             "hostname": info.get("hostname") or name,
             "labels": {**labels, **host.get("node_labels", {})},
+            "pins": [label for label, candidates in pins.items() if name in candidates],
         }
         if "node_availability" in host:
             spec["availability"] = host["node_availability"]

@@ -34,6 +34,13 @@ options:
         description: Availability to set. Without it the node keeps its own.
         type: str
         choices: [active, pause, drain]
+      pins:
+        description:
+          - Labels of which exactly one node has each, with the value C(true), and this one may.
+          - A node that has such a label keeps it. Where none has it, the first that may gets it.
+        type: list
+        elements: str
+        default: []
   purge_labels:
     description: Remove the labels that are not named, of the nodes that are named.
     type: bool
@@ -91,6 +98,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     Desired,
     find_node,
     label_text,
+    place_pins,
     visible,
     wanted_spec,
 )
@@ -137,6 +145,7 @@ def run(module: AnsibleModule, engine: Engine) -> None:
             node_id=node["id"],
             labels={key: label_text(value) for key, value in node["labels"].items()},
             availability=node["availability"],
+            pins=node["pins"],
         )
         for node in module.params["nodes"]
     ]
@@ -148,6 +157,7 @@ def run(module: AnsibleModule, engine: Engine) -> None:
             msg=f"after {module.params['timeout']} s: {' '.join(problems)} Look at the engine's "
             "log on that host, or raise the timeout."
         )
+    desired = place_pins(desired, [node for node, _problem in found], engine.get("/nodes"))
     results: list[dict[str, Any]] = []
     for one, (node, _problem) in zip(desired, found, strict=True):
         before = node["Spec"] if node else {}
@@ -186,6 +196,7 @@ def main() -> None:
                     "id": {"type": "str"},
                     "labels": {"type": "dict", "default": {}},
                     "availability": {"type": "str", "choices": ["active", "pause", "drain"]},
+                    "pins": {"type": "list", "elements": "str", "default": []},
                 },
             },
             "purge_labels": {"type": "bool", "default": False},

@@ -10,6 +10,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     Desired,
     find_node,
     label_text,
+    place_pins,
     wanted_spec,
 )
 
@@ -82,3 +83,20 @@ def test_a_spec_without_labels_gets_none() -> None:
 )
 def test_label_text(value: object, text: str) -> None:
     assert label_text(value) == text
+
+
+# Each row: labels that the nodes a, b and c carry, who may have the pin, who has it afterwards.
+PINS: dict[str, tuple[dict[str, dict[str, str]], str, str]] = {
+    "nobody has it: the first that may": ({}, "bc", "b"),
+    "it stays where it is": ({"c": {"redis": "true"}}, "bc", "c"),
+    "it stays with a node that may not": ({"a": {"redis": "true"}}, "bc", ""),
+    "another value is no pin": ({"c": {"redis": "false"}}, "bc", "b"),
+}
+
+
+@pytest.mark.parametrize(("labels", "may", "has"), PINS.values(), ids=PINS)
+def test_place_pins(labels: dict[str, dict[str, str]], may: str, has: str) -> None:
+    nodes = [{"ID": name, "Spec": {"Labels": labels.get(name, {})}} for name in "abc"]
+    desired = [Desired(name, None, {}, None, ["redis"] if name in may else []) for name in "abc"]
+    placed = place_pins(desired, nodes, nodes)
+    assert [one.name for one in placed if one.labels.get("redis") == "true"] == list(has)
