@@ -1,0 +1,141 @@
+"""imagebackend: draws a monster for every id. See README.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from . import encode
+from .monster import COUNT, VERSION, describe, monster, picture
+from .palette import PALETTES
+
+SMALLEST, USUAL, LARGEST = 12, 80, 1024  # pixels
+LONGEST_ID = 256
+_ENCODERS = {
+    "png": ("image/png", encode.png),
+    "svg": ("image/svg+xml", encode.svg),
+    "webp": ("image/webp", encode.webp),
+}
+_OPENAPI = Path(__file__).with_name("openapi.json")
+
+_HOME = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>imagebackend</title>
+<h1>imagebackend</h1><p>{COUNT:,} different monsters:
+<a href="/monster/John%20Doe.png?size=200">/monster/&lt;id&gt;.png?size=200</a>,
+<a href="/sheet">a sheet of 100</a>, <a href="/openapi.json">the API</a>.</p></html>"""
+
+
+class BadRequest(ValueError):
+    """A request that cannot be answered; the text is for the one who sent it."""
+
+
+def _problem(status: int, title: str, detail: str) -> Response:
+    """An error as application/problem+json (RFC 9457)."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(json.dumps(body), status, content_type="application/problem+json")
+
+
+def _size() -> int:
+    """The size asked for in pixels; the picture is square, so size, width and height are one."""
+    values = {v for name in ("size", "width", "height") for v in request.args.getlist(name)}
+    if not values:
+        return USUAL
+    text = values.pop()
+    if values:
+        raise BadRequest("size, width and height differ: pictures are square, give one of them.")
+    # isascii: isdecimal alone also takes the digits of other scripts
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4):
+        raise BadRequest(f"size must be a whole number of pixels from {SMALLEST} to {LARGEST}.")
+    if not SMALLEST <= int(text) <= LARGEST:
+        raise BadRequest(f"size {int(text)} is outside {SMALLEST} to {LARGEST} pixels.")
+    return int(text)
+
+
+def _answer(name: str, cache_control: str) -> Response:
+    """The picture or description of `name`, which may end in .png, .svg, .webp or .json."""
+    stem, dot, kind = name.rpartition(".")
+    if not dot or not stem or kind not in ("png", "svg", "webp", "json"):
+        stem, kind = name, "png"
+    if len(stem) > LONGEST_ID:
+        raise BadRequest(f"the id is longer than {LONGEST_ID} characters.")
+    size = _size()
+    what = monster(stem)
+    etag = f'"{VERSION}-{what.digest}-{size}-{kind}"'
+    headers = [
+        ("ETag", etag),
+        ("Cache-Control", cache_control),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ]
+    wanted = request.environ.get("HTTP_IF_NONE_MATCH")
+    if wanted and (wanted.strip() == "*" or etag in wanted):
+        return Response(status=304, headers=headers)
+    if kind == "json":
+        body = json.dumps(
+            {"id": stem, "algorithm": VERSION, "size": size, "parts": describe(what)}
+        ).encode()
+        return Response(body, 200, headers, content_type="application/json")
+    content_type, encoder = _ENCODERS[kind]
+    body = encoder(picture(what), PALETTES[what.palette], size)
+    if kind == "svg":  # opened on its own, an SVG is a document
+        headers.append(("Content-Security-Policy", "default-src 'none'"))
+    return Response(body, 200, headers, content_type=content_type)
+
+
+def create_app() -> Flask:
+    """The Flask application; it holds no state."""
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/monster/<name>")
+    def newest(name: str) -> Response:
+        """The picture in the newest version of the algorithm, which may change one day."""
+        return _answer(name, "public, max-age=86400")
+
+    @app.get(f"/{VERSION}/monster/<name>")
+    def versioned(name: str) -> Response:
+        """The picture in this version of the algorithm, which never changes."""
+        return _answer(name, "public, max-age=31536000, immutable")
+
+    @app.get("/")
+    def home() -> str:
+        return _HOME
+
+    @app.get("/sheet")
+    def sheet() -> Response:
+        """100 monsters to look at."""
+        images = "".join(
+            f'<img src="/{VERSION}/monster/sheet-{i}.png?size=80" width="80" height="80" alt="">'
+            for i in range(100)
+        )
+        return Response(f'<!doctype html><html lang="en"><title>100 monsters</title>{images}')
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(_OPENAPI.read_bytes(), content_type="application/json")
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", content_type="text/plain")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        """Deep: draws a picture."""
+        what = monster("ready")
+        encode.png(picture(what), PALETTES[what.palette], SMALLEST)
+        return Response("ready\n", content_type="text/plain")
+
+    @app.errorhandler(BadRequest)
+    def bad_request(error: BadRequest) -> Response:
+        return _problem(400, "Bad Request", str(error))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        answer = _problem(error.code or 500, error.name, error.description or error.name)
+        for name, value in error.get_headers():
+            if name == "Allow":  # which methods a 405 would have taken
+                answer.headers[name] = value
+        return answer
+
+    return app

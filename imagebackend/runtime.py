@@ -1,0 +1,232 @@
+"""How a service runs: one process, JSON logs, metrics on their own port, a stop that loses nobody.
+
+`app/runtime.py` and `imagebackend/runtime.py` are the same file (a test compares them): each
+folder is a build context of its own, so it cannot be shared in any other way.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
+
+from flask import Flask
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.mt import MTServer
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+GRACE_SECONDS = 4.0  # for requests in flight after the drain; longer ones are cut off
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_QUIET = frozenset({"/healthz", "/readyz"})  # probes would drown the log
+
+
+class ConfigError(ValueError):
+    """A value of the environment that the service cannot start with; the text is for people."""
+
+
+def seconds(env: Mapping[str, str], name: str, default: float, most: float) -> float:
+    """Read a duration in seconds, 0 to `most`, from the environment; ConfigError when wrong."""
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise ConfigError(f"{name}={text!r} is not a number of seconds from 0 to {most:g}.")
+    return value
+
+
+def port(env: Mapping[str, str], name: str, default: int) -> int:
+    """Read a TCP port from the environment; ConfigError when it is none."""
+    text = env.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise ConfigError(f"{name}={text!r} is not a TCP port from 1 to 65535.")
+    return int(text)
+
+
+def fail(service: str, error: ConfigError) -> NoReturn:
+    """Say what is wrong in one sentence and end with exit code 2."""
+    print(f"{service}: cannot start: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; what a caller passes as `extra={"data": {...}}` becomes fields."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "message": record.getMessage(),
+            **getattr(record, "data", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_json(service: str) -> None:
+    """Send all logging to stdout as JSON lines."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(service))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+class Service:
+    """The WSGI application around a Flask application: request ids, access log, metrics, drain.
+
+    `headers` go on every answer. While `draining`, every answer carries `Connection: close`, so
+    that clients leave for another replica before this one stops listening.
+    """
+
+    def __init__(self, flask: Flask, name: str, headers: Mapping[str, str]) -> None:
+        self.draining = False
+        self.registry = CollectorRegistry()
+        self._flask = flask
+        self._headers = list(headers.items())
+        self._log = logging.getLogger(name)
+        self._requests = Counter(
+            "http_requests_total",
+            "Requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "http_request_seconds",
+            "Time to answer.",
+            ("route",),
+            registry=self.registry,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+        )
+        Gauge("draining", "1 after SIGTERM.", registry=self.registry).set_function(
+            lambda: float(self.draining)
+        )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        began = time.perf_counter()
+        request_id = environ.get("HTTP_X_REQUEST_ID", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = os.urandom(8).hex()
+        environ["monster.request_id"] = request_id
+        code = 500
+
+        def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal code
+            code = int(status[:3])
+            headers += self._headers
+            headers.append(("X-Request-ID", request_id))
+            if self.draining:
+                headers.append(("Connection", "close"))
+            return start_response(status, headers, exc_info)
+
+        answer = self._flask.wsgi_app(environ, begin)
+        try:
+            # A list lets the server answer in one piece, with a length, instead of streaming.
+            body = [b"".join(answer)]
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+        self._note(environ, code, time.perf_counter() - began, request_id)
+        return body
+
+    def _note(self, environ: dict[str, Any], code: int, took: float, request_id: str) -> None:
+        """Count and log one answered request."""
+        flask_request = environ.get("werkzeug.request")
+        route = getattr(flask_request, "endpoint", None) or "none"
+        method = environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD", "POST", "OPTIONS"):
+            method = "other"  # a label must not grow with what strangers send
+        key = (route, method, code)
+        children = self._children.get(key)
+        if children is None:
+            children = (
+                self._requests.labels(route, method, str(code)),
+                self._seconds.labels(route),
+            )
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(took)
+        path = environ["PATH_INFO"]
+        if path not in _QUIET:
+            self._log.info(
+                "request",
+                extra={
+                    "data": {
+                        "request_id": request_id,
+                        "method": method,
+                        "path": path[:300],
+                        "status": code,
+                        "ms": round(took * 1000, 2),
+                    }
+                },
+            )
+
+
+class _Server(MTServer):
+    """Granian's threaded server: the worker is a thread of this very process.
+
+    Granian keeps it for free-threaded builds; its WSGI worker is the same code with the GIL
+    (the interpreter runs requests one at a time either way). One process instead of two halves
+    memory and start time, and lets SIGTERM set a flag instead of crossing a process border.
+    """
+
+    def _check_gil(self) -> None:
+        return
+
+    def __init__(self, service: Service, drain: float, **options: Any) -> None:
+        super().__init__("service", interface=Interfaces.WSGI, log_enabled=False, **options)
+        self._service = service
+        self._drain = drain
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        if self._service.draining:
+            return
+        self._service.draining = True
+        logging.getLogger("stop").info("SIGTERM: draining for %.1f s", self._drain)
+        # Swarm's load balancer goes on sending for a moment: stop listening only after that.
+        stop = threading.Timer(self._drain, super().signal_handler_interrupt)
+        kill = threading.Timer(self._drain + GRACE_SECONDS, self._give_up)
+        for timer in (stop, kill):
+            timer.daemon = True
+            timer.start()
+
+    def _give_up(self) -> None:
+        logging.getLogger("stop").warning("requests were still running after %gs", GRACE_SECONDS)
+        os._exit(0)
+
+
+def serve(
+    service: Service, *, bind: str, port: int, metrics_port: int, drain: float, threads: int
+) -> None:
+    """Listen until SIGTERM or SIGINT, drain, finish what is in flight, and return."""
+    start_http_server(metrics_port, addr=bind, registry=service.registry)
+    server = _Server(
+        service,
+        drain,
+        address=bind,
+        port=port,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=16 * 1024),
+        blocking_threads=threads,
+        backpressure=1024,
+    )
+    logging.getLogger("start").info("listening on %s:%d", bind, port)
+    server.serve(target_loader=lambda: service, wrap_loader=False)
+    logging.getLogger("stop").info("stopped")
