@@ -1,0 +1,234 @@
+"""Gates over the tree itself: what a reader may rely on without looking.
+
+They read the files that git tracks or would track, so a forgotten file in a working tree counts.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
+PLAYBOOKS = sorted(path.name for path in ROOT.glob("playbooks/*.yml"))
+
+
+def project_files() -> list[Path]:
+    """Tracked files and new ones that git does not ignore, without links, relative to ROOT."""
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    command += ["--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    paths = [Path(name) for name in listed.split("\0") if name]
+    return [path for path in paths if (ROOT / path).is_file() and not (ROOT / path).is_symlink()]
+
+
+FILES = project_files()
+
+
+def text_of(path: Path) -> str:
+    """The file's text; bytes that are no UTF-8 (pictures) become replacement characters."""
+    return (ROOT / path).read_text(encoding="utf-8", errors="replace")
+
+
+def load(name: str) -> Any:
+    """The YAML document in the file of that name."""
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_there_is_something_to_check() -> None:
+    """A parametrised test without parameters would only be skipped."""
+    assert ROLES
+    assert PLAYBOOKS
+    assert len(FILES) > 50
+
+
+def test_the_tree_finds_itself_as_a_collection() -> None:
+    galaxy = load("galaxy.yml")
+    link = ROOT / "collections/ansible_collections" / galaxy["namespace"] / galaxy["name"]
+    assert link.is_symlink()
+    assert str(link.readlink()) == "../../.."
+    assert link.resolve() == ROOT
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_agree_with_the_argument_spec(role: str) -> None:
+    """Optional inputs have a default, required ones stand there commented out; that is all."""
+    source = (ROOT / "roles" / role / "defaults/main.yml").read_text(encoding="utf-8")
+    defaults: dict[str, Any] = yaml.safe_load(source) or {}
+    spec = load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]
+    options: dict[str, dict[str, Any]] = spec.get("options", {})
+    required = {name for name, option in options.items() if option.get("required")}
+    assert set(defaults) == set(options) - required
+    shown = set(re.findall(r"^# ?(\w+):", source, flags=re.MULTILINE))
+    assert required <= shown, f"not commented out in defaults: {sorted(required - shown)}"
+    stated = {name: o["default"] for name, o in options.items() if "default" in o}
+    assert stated == {name: defaults[name] for name in stated}
+    assert not [name for name in options if not name.startswith(f"{role}_")]
+    assert not [name for name, option in options.items() if not option.get("description")]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_explains_itself(role: str) -> None:
+    readme = ROOT / "roles" / role / "README.md"
+    assert readme.is_file(), f"write {readme.relative_to(ROOT)}"
+    assert f"roles/{role}" in text_of(Path("README.md")), "the README does not list this role"
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_readme_lists_the_playbook(playbook: str) -> None:
+    listed = re.findall(r"[\w-]+\.yml", text_of(Path("README.md")))
+    assert playbook in listed, "the README does not list this playbook"
+
+
+def test_root_playbooks_are_thin_wrappers_by_path() -> None:
+    """An import by collection name may pick up a stale installed copy."""
+    for name in ("site.yml", "rolling_update.yml"):
+        imports = [play["ansible.builtin.import_playbook"] for play in load(name)]
+        assert imports == [f"playbooks/{name}"]
+
+
+def test_the_version_has_release_notes() -> None:
+    """Every version is either released in changelogs/changelog.yaml or has fragments waiting."""
+    version = load("galaxy.yml")["version"]
+    history = ROOT / "changelogs/changelog.yaml"
+    released = load("changelogs/changelog.yaml")["releases"] if history.exists() else {}
+    fragments = sorted((ROOT / "changelogs/fragments").glob("*.yml"))
+    assert (version in released) != bool(fragments)
+
+
+def test_dependencies_are_said_once_and_used() -> None:
+    dependencies: dict[str, str] = load("galaxy.yml")["dependencies"]
+    galaxy_users = load("requirements.yml")["collections"]
+    assert {entry["name"]: entry["version"] for entry in galaxy_users} == dependencies
+    content = "".join(
+        text_of(path)
+        for path in FILES
+        if path.parts[0] in ("roles", "playbooks", "plugins", "stacks")
+    )
+    used = set(
+        re.findall(r"\b((?:community|ansible|containers)\.(?!builtin\b)[a-z]\w+)\.", content)
+    )
+    used -= {"ansible.module_utils", "ansible.errors", "ansible.plugins", "ansible.utils"}
+    used -= {"ansible.template", "ansible.parsing", "ansible.playbook"}
+    assert used == set(dependencies)
+
+
+def test_the_oldest_ansible_is_the_one_that_is_tested() -> None:
+    oldest = re.search(r"^ansible-core==(\d+\.\d+)\.\d+ ; python_full_version < ", lock(), re.M)
+    assert oldest is not None
+    assert load("meta/runtime.yml")["requires_ansible"] == f">={oldest[1]}.0"
+
+
+def lock(name: str = "requirements.txt") -> str:
+    """The text of a lock file."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("wanted", sorted(str(path) for path in FILES if path.suffix == ".in"))
+def test_locks_hold_what_is_wanted(wanted: str) -> None:
+    """Each requirement is in the lock, at its pin where it has one, and all have hashes."""
+    locked = lock(str(Path(wanted).with_suffix(".txt")))
+    names = {
+        canonical(match[1])
+        for match in re.finditer(r"^([\w.-]+)(?:\[.*?\])?==", locked, flags=re.MULTILINE)
+    }
+    for line in lock(wanted).splitlines():
+        requirement = line.split("#")[0].strip()
+        if not requirement or requirement.startswith("-"):
+            continue
+        match = re.match(r"([\w.-]+)", requirement)
+        assert match is not None, requirement
+        assert canonical(match[1]) in names, f"{requirement}: make the lock anew"
+        pin = re.match(r"[\w.-]+==([\w.]+)", requirement)
+        assert pin is None or pin[0] in locked, f"{requirement}: make the lock anew"
+    blocks = re.split(r"^(?=[\w.-]+(?:\[.*?\])?==)", locked, flags=re.MULTILINE)[1:]
+    assert blocks
+    assert all("--hash=sha256:" in block for block in blocks)
+
+
+def canonical(name: str) -> str:
+    """The spelling of a Python package's name that PEP 503 makes comparable."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_scripts_can_be_called() -> None:
+    """Ansible's own modules have a first line too, but nobody calls them."""
+    scripts = [
+        path for path in FILES if text_of(path).startswith("#!") and path.parts[0] != "plugins"
+    ]
+    assert Path("bin/test") in scripts
+    assert not [path for path in scripts if not (ROOT / path).stat().st_mode & stat.S_IXUSR]
+
+
+# In two pieces each, so that this file is none of those that it looks for.
+PACKAGE_HOSTS = [
+    "".join(pieces)
+    for pieces in (
+        ("py", "pi.org"),
+        ("python", "hosted.org"),
+        ("deb.de", "bian.org"),
+        ("security.de", "bian.org"),
+        ("snapshot.de", "bian.org"),
+        ("ftp.de", "bian.org"),
+        ("npm", "js.org"),
+        ("npm", "js.com"),
+        ("yarn", "pkg.com"),
+        ("galaxy.ansi", "ble.com"),
+        ("download.dock", "er.com"),
+        ("archive.ub", "untu.com"),
+        ("proxy.go", "lang.org"),
+        ("index", "-url"),
+        ("trusted", "-host"),
+    )
+]
+
+
+@pytest.mark.parametrize("host", PACKAGE_HOSTS)
+def test_no_package_registry_is_named(host: str) -> None:
+    """Every machine has its own way to packages: apt's and pip's settings, never ours."""
+    assert not [str(path) for path in FILES if host in text_of(path).lower()]
+
+
+def test_linters_skip_nothing() -> None:
+    settings = load(".ansible-lint")
+    assert settings["profile"] == "production"
+    assert settings["skip_list"] == settings["warn_list"] == []
+    others = [".hadolint.yaml", ".shellcheckrc", ".ansible-lint-ignore", "tests/sanity"]
+    assert not [name for name in others if (ROOT / name).exists()]
+
+
+YAML_FILES = [path for path in FILES if path.suffix in (".yml", ".yaml")]
+
+
+def test_exceptions_from_the_linter_have_a_reason_above() -> None:
+    bare = []
+    for path in YAML_FILES:
+        lines = text_of(path).splitlines()
+        for number, line in enumerate(lines):
+            if "# noqa" in line and not lines[number - 1].lstrip(" -").startswith("#"):
+                bare.append(f"{path}:{number + 1}")
+    assert not bare
+
+
+def test_no_task_hides_its_failure() -> None:
+    hiding = re.compile(
+        r"^\s*(ignore_errors:|ignore_unreachable:|failed_when: *(false|no)\b)", re.M
+    )
+    assert not [str(path) for path in YAML_FILES if hiding.search(text_of(path))]
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    dead = []
+    for path in FILES:
+        if path.suffix != ".md":
+            continue
+        for target in re.findall(r"\]\(([^)#\s]+)", text_of(path)):
+            if "://" not in target and not (ROOT / path.parent / target).exists():
+                dead.append(f"{path}: {target}")
+    assert not dead
