@@ -10,8 +10,8 @@ author: the monsterstack.swarm contributors
 version_added: 0.1.0
 short_description: What the inventory says of every node
 description:
-  - Makes the list that P(monsterstack.swarm.swarm_nodes#module) takes from the host variables C(zone),
-    C(node_labels) and C(node_availability), and from what each host called itself.
+  - Makes the list that P(monsterstack.swarm.swarm_nodes#module) takes from the host variables
+    C(zone), C(node_labels) and C(node_availability), and from what each host called itself.
 positional: _input, nodes, pins
 options:
   _input:
@@ -36,7 +36,7 @@ options:
 EXAMPLES = r"""
 - name: Every node
   ansible.builtin.debug:
-    msg: "{{ hostvars | monsterstack.swarm.node_specs(groups['managers'] + groups['workers'], pins={}) }}"
+    msg: "{{ hostvars | monsterstack.swarm.node_specs(groups['all'], pins={}) }}"
 """
 
 RETURN = r"""

@@ -10,8 +10,8 @@ author: the monsterstack.swarm contributors
 version_added: 0.1.0
 short_description: The images of a release that have to be asked for
 description:
-  - Turns what a stack is made of into the list that the role C(images) works through. The sources of
-    each build are hashed here, on the controller.
+  - Turns what a stack is made of into the list that the role C(images) works through.
+  - The sources of each build are hashed here, on the controller.
 positional: _input
 options:
   _input:
@@ -62,6 +62,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.monsterstack.swarm.plugins.module_utils.images import wanted_images
 
 

@@ -63,7 +63,7 @@ def is_ignored(path: str, patterns: Iterable[str]) -> bool:
 
 
 def tree_hash(folder: Path) -> str:
-    """12 hex digits of SHA-256 over paths, modes (executable or not) and contents of a build context.
+    """12 hex digits of SHA-256 over a build context: paths, contents, who is executable.
 
     Raises ValueError when there is no Dockerfile in the folder.
     """
@@ -157,8 +157,8 @@ def kept_images(
         wanted_name, wanted_tag, _digest = split_reference(upstream.get(key, ""))
         if not digest:
             continue
-        if key in build and tag == running_tag:
-            kept[key] = reference
-        elif key in upstream and (wanted_name, wanted_tag or "latest") == (name, reference_tag):
+        ours = key in build and tag == running_tag
+        same = (wanted_name, wanted_tag or "latest") == (name, reference_tag)
+        if ours or (key in upstream and same):
             kept[key] = reference
     return kept

@@ -75,7 +75,7 @@ def release_summary(
     cluster: Mapping[str, bool],
     info_variable: str = "__host_info",
 ) -> list[str]:
-    """The last lines of a run: services with replicas and places, digests, addresses, what was kept."""
+    """The last lines of a run: services with places and digests, addresses, what was kept."""
     zones: dict[str, str] = {}
     addresses: list[str] = []
     for name in nodes:

@@ -167,8 +167,9 @@ def main() -> None:
     with ThreadPoolExecutor(max_workers=MAX_PARALLEL) as pool:
         answers = pool.map(lambda node: ask_node(node, module.params), module.params["addresses"])
         results = [result for node in answers for result in node]
+    port = module.params["port"]
     problems = [
-        f"http://{result['address']}:{module.params['port']}: {result['check']}: {result['problem']}"
+        f"http://{result['address']}:{port}: {result['check']}: {result['problem']}"
         for result in results
         if result["problem"]
     ]

@@ -1,0 +1,169 @@
+"""Names of images and hashes of their sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.images import (
+    ignore_patterns,
+    image_references,
+    is_ignored,
+    kept_images,
+    path_in_registry,
+    split_reference,
+    tree_hash,
+    wanted_images,
+)
+
+DIGEST = "sha256:" + "ab" * 32
+REFERENCES = {
+    "a tag": ("redis:8.0", ("redis", "8.0", "")),
+    "no tag": ("redis", ("redis", "", "")),
+    "a port and no tag": ("reg:5443/a/b", ("reg:5443/a/b", "", "")),
+    "a port and a tag": ("reg:5443/a/b:1", ("reg:5443/a/b", "1", "")),
+    "all of it": (f"reg:5443/a:1@{DIGEST}", ("reg:5443/a", "1", DIGEST)),
+    "a digest and no tag": (f"a/b@{DIGEST}", ("a/b", "", DIGEST)),
+}
+
+
+@pytest.mark.parametrize(("reference", "parts"), REFERENCES.values(), ids=REFERENCES)
+def test_split_reference(reference: str, parts: tuple[str, str, str]) -> None:
+    assert split_reference(reference) == parts
+
+
+PATHS = {
+    "host": ("docker.io/library/redis:8", "library/redis"),
+    "host and port": ("198.18.0.1:5000/debian-redis:8.0", "debian-redis"),
+    "localhost": ("localhost/a/b", "a/b"),
+    "no host": ("library/redis", "library/redis"),
+    "one word": ("redis:8", "redis"),
+}
+
+
+@pytest.mark.parametrize(("reference", "path"), PATHS.values(), ids=PATHS)
+def test_path_in_registry(reference: str, path: str) -> None:
+    assert path_in_registry(reference) == path
+
+
+IGNORED = {
+    "a file": ("tests", "tests", True),
+    "below a folder": ("tests/test_x.py", "tests", True),
+    "not by a part of a name": ("mytests/x", "tests", False),
+    "anywhere": ("a/b/x.pyc", "**/*.pyc", True),
+    "anywhere, a folder": ("a/__pycache__/x", "**/__pycache__", True),
+    "only at the top": ("a/README.md", "README.md", False),
+}
+
+
+@pytest.mark.parametrize(("path", "pattern", "ignored"), IGNORED.values(), ids=IGNORED)
+def test_is_ignored(path: str, pattern: str, ignored: bool) -> None:
+    assert is_ignored(path, [pattern]) is ignored
+
+
+def test_ignore_patterns_refuses_what_it_cannot_do() -> None:
+    assert ignore_patterns("# a comment\n\n/tests/\n") == ("tests",)
+    with pytest.raises(ValueError, match="exception !keep is not supported"):
+        ignore_patterns("!keep")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    folder = tmp_path / "app"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    (folder / ".dockerignore").write_text("tests\n")
+    (folder / "a.py").write_text("1")
+    (folder / "tests" / "t.py").write_text("1")
+    return folder
+
+
+def _edit(folder: Path) -> None:
+    (folder / "a.py").write_text("2")
+
+
+def _rename(folder: Path) -> None:
+    (folder / "a.py").rename(folder / "b.py")
+
+
+def _make_executable(folder: Path) -> None:
+    (folder / "a.py").chmod(0o755)
+
+
+def _edit_ignored(folder: Path) -> None:
+    (folder / "tests" / "t.py").write_text("2")
+
+
+def _compile(folder: Path) -> None:
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "a.pyc").write_text("x")
+
+
+EDITS = {
+    "content": (_edit, True),
+    "name": (_rename, True),
+    "mode": (_make_executable, True),
+    "an ignored file": (_edit_ignored, False),
+    "what Python leaves": (_compile, False),
+}
+
+
+@pytest.mark.parametrize(("edit", "changes"), EDITS.values(), ids=EDITS)
+def test_tree_hash(context: Path, edit: object, changes: bool) -> None:
+    before = tree_hash(context)
+    edit(context)  # type: ignore[operator]
+    assert (tree_hash(context) != before) is changes
+
+
+def test_tree_hash_without_a_dockerfile(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no Dockerfile"):
+        tree_hash(tmp_path)
+
+
+def test_wanted_images(context: Path) -> None:
+    wanted = wanted_images(
+        build={"page": {"context": "app", "repository": "shop/page"}, "kept": {}},
+        upstream={"redis": "docker.io/library/redis:8.0"},
+        known={"kept": "x"},
+        registry="reg:5443",
+        tag="1.0",
+        sources=str(context.parent),
+        load=False,
+    )
+    assert [(one["key"], one["name"], one["tag"], one["built"]) for one in wanted] == [
+        ("page", "reg:5443/shop/page", "1.0", True),
+        ("redis", "docker.io/library/redis", "8.0", False),
+    ]
+    assert wanted[0]["source_hash"] == tree_hash(context)
+
+
+def test_wanted_images_of_an_archive_live_in_our_registry() -> None:
+    wanted = wanted_images({}, {"redis": "docker.io/library/redis"}, {}, "reg:5443", "1", ".", True)
+    assert [(one["name"], one["tag"]) for one in wanted] == [("reg:5443/library/redis", "latest")]
+
+
+def test_image_references() -> None:
+    wanted = [{"key": "a", "name": "reg/a", "tag": "1"}, {"key": "b", "name": "reg/b", "tag": "1"}]
+    found = {"reg/a": {"ref": f"reg/a:1@{DIGEST}"}, "reg/b": {"ref": None}}
+    assert image_references(wanted, found) == {"a": f"reg/a:1@{DIGEST}", "b": "reg/b:1"}
+    pushed = {"reg/b": {"ref": f"reg/b:1@{DIGEST}"}}
+    assert image_references(wanted, found, pushed)["b"] == f"reg/b:1@{DIGEST}"
+
+
+RUNNING = {"page": f"reg/page:1@{DIGEST}", "redis": f"redis:8.0@{DIGEST}"}
+KEPT = {
+    "the same again": ("1", {"redis": "redis:8.0"}, {"page", "redis"}),
+    "a new release": ("2", {"redis": "redis:8.0"}, {"redis"}),
+    "another upstream tag": ("1", {"redis": "redis:8.2"}, {"page"}),
+    "no longer part of the stack": ("1", {}, {"page"}),
+}
+
+
+@pytest.mark.parametrize(("tag", "upstream", "kept"), KEPT.values(), ids=KEPT)
+def test_kept_images(tag: str, upstream: dict[str, str], kept: set[str]) -> None:
+    assert set(kept_images(RUNNING, "1", tag, ["page"], upstream)) == kept
+
+
+def test_a_reference_without_digest_is_not_kept() -> None:
+    assert kept_images({"page": "reg/page:1"}, "1", "1", ["page"], {}) == {}

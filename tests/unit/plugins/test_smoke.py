@@ -1,0 +1,93 @@
+"""What a visitor's answer must be, judged on answers and on a real server of the loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import (
+    PNG_END,
+    PNG_SIGNATURE,
+    Answer,
+    judge,
+    run_check,
+)
+
+PNG = PNG_SIGNATURE + b"..." + PNG_END
+
+
+def answer(status: int = 200, body: bytes = b"", **headers: str) -> Answer:
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, fields, body, 0.0)
+
+
+JUDGEMENTS: dict[str, tuple[dict[str, Any], Answer, str | None]] = {
+    "nothing asked": ({}, answer(), None),
+    "status": ({}, answer(500), "status 500 instead of 200"),
+    "wanted status": ({"status": 404}, answer(404), None),
+    "type": ({"content_type": "text/html"}, answer(content_type="text/html; charset=utf-8"), None),
+    "no type": ({"content_type": "text/html"}, answer(), "content type missing"),
+    "text": ({"contains": "<title>"}, answer(body=b"<title>x"), None),
+    "no text": ({"contains": "<title>"}, answer(body=b"x"), "the body lacks '<title>'"),
+    "png": ({"png": True}, answer(body=PNG), None),
+    "half a png": ({"png": True}, answer(body=PNG[:-3]), "no complete PNG"),
+    "header": ({"header": {"X-Cache": "lru|redis"}}, answer(x_cache="redis"), None),
+    "wrong header": (
+        {"header": {"X-Cache": "lru|redis"}},
+        answer(x_cache="backend"),
+        "header X-Cache is backend instead of lru|redis",
+    ),
+}
+
+
+@pytest.mark.parametrize(("check", "given", "problem"), JUDGEMENTS.values(), ids=JUDGEMENTS)
+def test_judge(check: dict[str, Any], given: Answer, problem: str | None) -> None:
+    found = judge(check, given)
+    assert (found is None) == (problem is None)
+    assert (problem or "") in (found or "")
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers a form with its own body, anything else with its path."""
+
+    def do_GET(self) -> None:
+        self._answer(self.path.encode())
+
+    def do_POST(self) -> None:
+        self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = HTTPServer(("127.0.0.1", 0), Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_real_server(port: int) -> None:
+    assert run_check("127.0.0.1", port, {"path": "/x?y=1", "contains": "/x?y=1"}, 5) is None
+    form = {"path": "/", "form": {"name": "A b"}, "contains": "name=A+b"}
+    assert run_check("127.0.0.1", port, form, 5) is None
+
+
+def test_nobody_there() -> None:
+    problem = run_check("127.0.0.1", 1, {"path": "/"}, 1)
+    assert problem is not None
+    assert problem.startswith("no answer (")

@@ -1,0 +1,68 @@
+"""What a run reads from the inventory and tells at its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import (
+    node_specs,
+    release_summary,
+)
+
+HOSTS: dict[str, dict[str, Any]] = {
+    "m1": {"zone": "a", "ansible_host": "192.0.2.1", "__host_info": {"hostname": "alpha"}},
+    "w1": {"zone": "b", "node_labels": {"disk": "ssd"}, "node_availability": "drain"},
+}
+
+
+def test_node_specs() -> None:
+    assert node_specs(HOSTS, ["m1", "w1"], {"redis": ["w1"]}) == [
+        {"hostname": "alpha", "labels": {"zone": "a"}, "pins": []},
+        {
+            "hostname": "w1",
+            "labels": {"zone": "b", "disk": "ssd"},
+            "pins": ["redis"],
+            "availability": "drain",
+        },
+    ]
+
+
+RESULT = {
+    "verdict": "converged",
+    "services": {
+        "page": {
+            "verdict": "converged",
+            "running": 3,
+            "desired": 3,
+            "nodes": ["alpha", "w1", "w1"],
+            "digest": "sha256:0123456789abcdef",
+            "message": "",
+        }
+    },
+}
+KEPT: dict[str, tuple[dict[str, Any] | None, bool, str]] = {
+    "first": (None, False, "first release, tag 1.0"),
+    "kept": ({"tag": "1.0"}, False, "kept tag 1.0, which the cluster runs"),
+    "asked": ({"tag": "1.0"}, True, "tag 1.0 as asked"),
+    "changed": ({"tag": "0.9"}, True, "changed from tag 0.9 to 1.0"),
+}
+
+
+@pytest.mark.parametrize(("current", "asked", "text"), KEPT.values(), ids=KEPT)
+def test_release_summary(current: dict[str, Any] | None, asked: bool, text: str) -> None:
+    cluster = {"workers": True, "zones": True}
+    lines = release_summary(
+        RESULT, "shop", "1.0", asked, {"current": current}, HOSTS, HOSTS, 80, cluster
+    )
+    assert lines[0] == f"stack shop, release 1.0: converged ({text})"
+    assert lines[1] == "  page 3/3  sha256:0123456789ab  zone a: alpha; zone b: w1 x2"
+    assert lines[-1] == "on every node: http://192.0.2.1:80/  http://w1:80/"
+
+
+def test_release_summary_says_what_one_machine_lacks() -> None:
+    cluster = {"workers": False, "zones": False}
+    lines = release_summary(RESULT, "shop", "1", False, {}, HOSTS, ["m1"], 80, cluster)
+    assert any("one kind of node" in line for line in lines)
+    assert any("no zones" in line for line in lines)
