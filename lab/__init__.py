@@ -1,0 +1,1 @@
+"""Virtual machines on one computer, to be the hosts of an Ansible inventory. See docs/lab.md."""
