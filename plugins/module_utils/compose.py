@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A compose file as typed services; takes what `docker stack config` prints, and short forms."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
+SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
+
+
+class ComposeError(ValueError):
+    """A compose file that cannot be understood; says where and what."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A published port; `published` is 0 when Swarm is to choose, `mode` is ingress or host."""
+
+    published: int
+    target: int
+    protocol: str = "tcp"
+    mode: str = "ingress"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A mount; `kind` is volume, bind, tmpfs or another of Docker's."""
+
+    kind: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Healthcheck:
+    """Durations in seconds; Docker's own defaults where the file says nothing."""
+
+    test: tuple[str, ...] = ()
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+    start_period: float = 0.0
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """update_config or rollback_config; durations in seconds, Swarm's own defaults."""
+
+    parallelism: int = 1
+    delay: float = 0.0
+    failure_action: str = "pause"
+    monitor: float = 5.0
+    max_failure_ratio: float = 0.0
+    order: str = "stop-first"
+
+
+@dataclass(frozen=True)
+class Restart:
+    """restart_policy; durations in seconds, `max_attempts` None for no limit."""
+
+    condition: str = "any"
+    delay: float = 5.0
+    max_attempts: int | None = None
+    window: float = 0.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. CPU in cores, memory in bytes, durations in seconds."""
+
+    name: str
+    image: str
+    mode: str = "replicated"
+    replicas: int = 1
+    cpus: float = 0.0
+    memory: int = 0
+    cpu_limit: float = 0.0
+    memory_limit: int = 0
+    constraints: tuple[str, ...] = ()
+    preferences: tuple[str, ...] = ()
+    max_replicas_per_node: int = 0
+    ports: tuple[Port, ...] = ()
+    secrets: tuple[str, ...] = ()
+    configs: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    healthcheck: Healthcheck | None = None
+    update: Rollout = field(default_factory=Rollout)
+    rollback: Rollout = field(default_factory=Rollout)
+    restart: Restart = field(default_factory=Restart)
+    stop_grace_period: float = 10.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compose:
+    """A whole file. Secrets and configs map a short name to the full one, None if not external."""
+
+    services: Mapping[str, Service]
+    secrets: Mapping[str, str | None]
+    configs: Mapping[str, str | None]
+    networks: Mapping[str, Mapping[str, Any]]
+    volumes: Mapping[str, Mapping[str, Any]]
+
+
+def parse(document: Mapping[str, Any]) -> Compose:
+    """Raises ComposeError."""
+    services = document.get("services")
+    if not isinstance(services, Mapping) or not services:
+        raise ComposeError("the compose file has no services.")
+    return Compose(
+        services={name: _service(name, body or {}) for name, body in services.items()},
+        secrets=_externals(document.get("secrets")),
+        configs=_externals(document.get("configs")),
+        networks={name: body or {} for name, body in (document.get("networks") or {}).items()},
+        volumes={name: body or {} for name, body in (document.get("volumes") or {}).items()},
+    )
+
+
+def seconds(value: Any, where: str = "duration") -> float:
+    """'1m30s' as 90.0; a bare number counts as seconds. Raises ComposeError."""
+    if isinstance(value, int | float):
+        return float(value)
+    text = str(value).strip()
+    parts = DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ComposeError(f"{where}: {value!r} is no duration; write it like 90s or 1m30s.")
+    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+
+
+def size(value: Any, where: str = "memory") -> int:
+    """'256M' as bytes, units of 1024 as Docker counts them. Raises ComposeError."""
+    if isinstance(value, int | float):
+        return int(value)
+    match = SIZE.fullmatch(str(value).strip())
+    if not match:
+        raise ComposeError(f"{where}: {value!r} is no size; write it like 256M or 1G.")
+    number, unit = match.groups()
+    return int(float(number) * 1024 ** (" kmgtp".index(unit.lower()) if unit else 0))
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ComposeError(f"{where}: {value!r} is no number.") from None
+
+
+def _service(name: str, body: Mapping[str, Any]) -> Service:
+    deploy = body.get("deploy") or {}
+    resources, placement = deploy.get("resources") or {}, deploy.get("placement") or {}
+    reserved, limits = resources.get("reservations") or {}, resources.get("limits") or {}
+    where = f"service {name}"
+    replicas = deploy.get("replicas")
+    return Service(
+        name=name,
+        image=str(body.get("image") or ""),
+        mode=str(deploy.get("mode") or "replicated"),
+        replicas=1 if replicas is None else int(_number(replicas, f"{where}, replicas")),
+        cpus=_number(reserved.get("cpus") or 0, f"{where}, reserved cpus"),
+        memory=size(reserved.get("memory") or 0, f"{where}, reserved memory"),
+        cpu_limit=_number(limits.get("cpus") or 0, f"{where}, cpus limit"),
+        memory_limit=size(limits.get("memory") or 0, f"{where}, memory limit"),
+        constraints=tuple(str(text) for text in placement.get("constraints") or ()),
+        preferences=tuple(
+            str(item["spread"])
+            for item in placement.get("preferences") or ()
+            if isinstance(item, Mapping) and item.get("spread")
+        ),
+        max_replicas_per_node=int(
+            _number(placement.get("max_replicas_per_node") or 0, f"{where}, max_replicas_per_node")
+        ),
+        ports=tuple(port for item in body.get("ports") or () for port in _ports(item, where)),
+        secrets=_sources(body.get("secrets")),
+        configs=_sources(body.get("configs")),
+        networks=tuple(body.get("networks") or ()),
+        volumes=tuple(_volume(item) for item in body.get("volumes") or ()),
+        healthcheck=_healthcheck(body.get("healthcheck"), where),
+        update=_rollout(deploy.get("update_config"), f"{where}, update_config"),
+        rollback=_rollout(deploy.get("rollback_config"), f"{where}, rollback_config"),
+        restart=_restart(deploy.get("restart_policy"), f"{where}, restart_policy"),
+        stop_grace_period=seconds(body.get("stop_grace_period", 10), f"{where}, stop_grace_period"),
+        environment=_environment(body.get("environment")),
+    )
+
+
+def _sources(items: Any) -> tuple[str, ...]:
+    return tuple(
+        str(item["source"]) if isinstance(item, Mapping) else str(item) for item in items or ()
+    )
+
+
+def _environment(items: Any) -> dict[str, str]:
+    if isinstance(items, Mapping):
+        return {str(k): "" if v is None else str(v) for k, v in items.items()}
+    pairs = (str(item).partition("=") for item in items or ())
+    return {key: value for key, _equals, value in pairs}
+
+
+def _ports(item: Any, where: str) -> Iterable[Port]:
+    if isinstance(item, Mapping):
+        published = _port_numbers(item.get("published") or 0, where)
+        target = int(_number(item.get("target"), f"{where}, port's target"))
+        protocol, mode = str(item.get("protocol") or "tcp"), str(item.get("mode") or "ingress")
+        return [Port(number, target, protocol, mode) for number in published]
+    text, _slash, protocol = str(item).partition("/")
+    # HOST_IP:PUBLISHED:TARGET; Swarm ignores the address.
+    *before, target_text = text.split(":")
+    targets = _port_numbers(target_text, where)
+    publish = _port_numbers(before[-1], where) if before else [0] * len(targets)
+    if len(publish) != len(targets):
+        raise ComposeError(f"{where}: the port ranges of {item!r} have different lengths.")
+    pairs = zip(publish, targets, strict=True)
+    return [Port(number, target, protocol or "tcp") for number, target in pairs]
+
+
+def _port_numbers(value: Any, where: str) -> list[int]:
+    first, _dash, last = str(value).partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        raise ComposeError(f"{where}: {value!r} is no port.")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def _volume(item: Any) -> Volume:
+    if isinstance(item, Mapping):
+        return Volume(
+            str(item.get("type") or "volume"),
+            str(item.get("source") or ""),
+            str(item.get("target") or ""),
+        )
+    source, colon, rest = str(item).partition(":")
+    if not colon:
+        return Volume("volume", "", source)
+    return Volume("bind" if source[:1] in "./~" else "volume", source, rest.partition(":")[0])
+
+
+def _healthcheck(body: Any, where: str) -> Healthcheck | None:
+    if not isinstance(body, Mapping):
+        return None
+    test = body.get("test") or ()
+    words = ("CMD-SHELL", test) if isinstance(test, str) else tuple(str(word) for word in test)
+    return Healthcheck(
+        test=words,
+        interval=seconds(body.get("interval", 30), f"{where}, healthcheck interval") or 30.0,
+        timeout=seconds(body.get("timeout", 30), f"{where}, healthcheck timeout") or 30.0,
+        retries=int(_number(body.get("retries") or 3, f"{where}, healthcheck retries")),
+        start_period=seconds(body.get("start_period", 0), f"{where}, healthcheck start_period"),
+        disabled=bool(body.get("disable")) or words[:1] == ("NONE",),
+    )
+
+
+def _rollout(body: Any, where: str) -> Rollout:
+    body = body or {}
+    # 0 means "all at once" in a file, but "not set" for the monitor (swarmkit then takes 5 s).
+    return Rollout(
+        parallelism=int(_number(body.get("parallelism", 1), f"{where}, parallelism")),
+        delay=seconds(body.get("delay", 0), f"{where}, delay"),
+        failure_action=str(body.get("failure_action") or "pause"),
+        monitor=seconds(body.get("monitor", 0), f"{where}, monitor") or 5.0,
+        max_failure_ratio=_number(
+            body.get("max_failure_ratio") or 0, f"{where}, max_failure_ratio"
+        ),
+        order=str(body.get("order") or "stop-first"),
+    )
+
+
+def _restart(body: Any, where: str) -> Restart:
+    body = body or {}
+    attempts = body.get("max_attempts")
+    return Restart(
+        condition=str(body.get("condition") or "any"),
+        delay=seconds(body.get("delay", 5), f"{where}, delay"),
+        max_attempts=int(_number(attempts, f"{where}, max_attempts")) if attempts else None,
+        window=seconds(body.get("window", 0), f"{where}, window"),
+    )
+
+
+def _externals(section: Any) -> dict[str, str | None]:
+    names: dict[str, str | None] = {}
+    for name, body in (section or {}).items():
+        body = body or {}
+        external = body.get("external")
+        if isinstance(external, Mapping):
+            names[name] = str(external.get("name") or body.get("name") or name)
+        else:
+            names[name] = str(body.get("name") or name) if external else None
+    return names

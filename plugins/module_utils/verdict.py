@@ -1,0 +1,440 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What became of a release: one verdict per service, from snapshots of the swarm.
+
+Swarm has no such answer: an automatic rollback counts as success for `docker service update`, and
+a task that fits nowhere is pending for ever. The rules below follow swarmkit's update and restart
+supervisors; each has a row in the unit tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import short_name
+from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
+    ConstraintError,
+    eligible,
+    node_from_api,
+    parse_constraint,
+)
+
+Api = Mapping[str, Any]
+
+# From the worst to the best: the verdict of a stack is its worst service's.
+VERDICTS = ("failed", "rolled_back", "paused", "pending", "converged")
+# How a task ends by itself. "shutdown" and "remove" are the orchestrator's doing, and "orphaned"
+# and a lost node's tasks say nothing of the release.
+ENDED_BADLY = ("failed", "rejected")
+GONE = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
+# A node's clock may be this far (seconds) ahead of the manager's before it is not believed.
+CLOCK_SKEW = 5.0
+TASK_IN_MESSAGE = re.compile(r"\btask ([a-z0-9]{20,})\b")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look at a stack: entries as the engine's interface returns them.
+
+    `current` are the ids of the tasks that match their service's spec of now (the engine's own
+    filter `_up-to-date`; the version of a task's spec is not shown), `now` is the manager's clock.
+    """
+
+    services: Sequence[Api]
+    tasks: Sequence[Api]
+    current: frozenset[str]
+    nodes: Sequence[Api]
+    now: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The verdict on one service. `final`: it will not become a better one by waiting."""
+
+    verdict: str
+    final: bool
+    desired: int
+    running: int
+    message: str
+    nodes: tuple[str, ...] = ()
+    image: str = ""
+    update_state: str | None = None
+    last_error: str | None = None
+    failed_task: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return parse_reference(self.image).digest or None
+
+
+@dataclass
+class Watch:
+    """Looks again and again, and remembers what later snapshots no longer show.
+
+    `before` holds the version index of each service (short name) before the deployment: what has
+    the same one was not updated, and its update status is an old story. `started` is the manager's
+    clock at the first look. `settle` (seconds) is how long new tasks of a service that Swarm does
+    not monitor must have been running; `max_failures` of one slot are enough to give up.
+    """
+
+    stack: str
+    before: Mapping[str, int] = field(default_factory=dict)
+    wanted: Sequence[str] | None = None
+    started: float = 0.0
+    settle: float = 3.0
+    max_failures: int = 5
+    _failures: dict[str, dict[Any, set[str]]] = field(default_factory=dict)
+    _reasons: dict[str, str] = field(default_factory=dict)
+    _since: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def look(self, snapshot: Snapshot) -> dict[str, Result]:
+        """The verdicts as they are now, by short service name."""
+        there = {short_name(self.stack, s["Spec"]["Name"]): s for s in snapshot.services}
+        results: dict[str, Result] = {}
+        for name in self.wanted if self.wanted is not None else sorted(there):
+            if name in there:
+                results[name] = self._look_at(name, there[name], snapshot)
+            else:
+                text = "there is no such service in the stack"
+                results[name] = Result("failed", True, 0, 0, text)
+            verdict = results[name].verdict
+            if self._since.get(name, ("", 0.0))[0] != verdict:
+                self._since[name] = (verdict, snapshot.now)
+        return results
+
+    def seconds(self, name: str) -> float:
+        """How long after the start a service got the verdict that it has."""
+        return round(max(0.0, self._since[name][1] - self.started), 1)
+
+    def _look_at(self, name: str, service: Api, snapshot: Snapshot) -> Result:
+        tasks = [task for task in snapshot.tasks if task["ServiceID"] == service["ID"]]
+        current = [task for task in tasks if task["ID"] in snapshot.current]
+        slots = self._failures.setdefault(name, {})
+        for task in current:
+            if _ended_badly(task, service) and epoch(task["CreatedAt"]) >= self.started:
+                slots.setdefault(_slot(task), set()).add(task["ID"])
+        status = service.get("UpdateStatus") or {}
+        if status.get("State") == "rollback_started" and status.get("Message"):
+            # At the end Swarm says only "rollback completed".
+            self._reasons[name] = status["Message"]
+        unchanged = self.before.get(name) == (service.get("Version") or {}).get("Index", -1)
+        worst = max((len(ids) for ids in slots.values()), default=0)
+        gave_up = worst >= self.max_failures
+        return judge(
+            service,
+            tasks,
+            current,
+            snapshot,
+            unchanged,
+            self._reasons.get(name),
+            self.settle,
+            gave_up,
+        )
+
+
+def judge(
+    service: Api,
+    tasks: Sequence[Api],
+    current: Sequence[Api],
+    snapshot: Snapshot,
+    unchanged: bool = False,
+    reason: str | None = None,
+    settle: float = 3.0,
+    gave_up: bool = False,
+) -> Result:
+    """The verdict on one service from one look.
+
+    `tasks` are all of the service's, `current` those of its present spec; `unchanged`: the
+    deployment did not touch it; `reason`: why a rollback began, if that was seen; `gave_up`: one
+    slot has failed too often since the watch began.
+    """
+    update = service.get("UpdateStatus") or {}
+    state = None if unchanged else update.get("State")
+    ready = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes if _ready(node)}
+    # A stale pause leaves tasks of two specs, and both do their work.
+    counted = tasks if unchanged else current
+    job = _is_job(service)
+    good = _completed(service, counted) if job else [t for t in counted if _runs(t, ready)]
+    desired, exactly = _desired(service, snapshot)
+    old = [] if unchanged or job else [t for t in tasks if t not in current and _is_kept(t)]
+    names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
+    failure = _last_failure(service, tasks if state else current, update, reason, names)
+
+    def result(verdict: str, final: bool, message: str, failed: bool = True) -> Result:
+        shown = failure if failed and failure else (None, None)
+        return Result(
+            verdict=verdict,
+            final=final,
+            desired=desired,
+            running=len(good),
+            message=message,
+            nodes=tuple(sorted(names.get(task.get("NodeID", ""), "?") for task in good)),
+            image=service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""),
+            update_state=update.get("State"),
+            failed_task=shown[0],
+            last_error=shown[1],
+        )
+
+    told = update.get("Message") or ""
+    if state == "rollback_completed":
+        return result("rolled_back", True, reason or told or "the update was rolled back")
+    if state == "rollback_paused":
+        return result("paused", True, f"the rollback itself stopped: {told}")
+    if state == "paused":
+        return result("paused", True, told or "the update is paused")
+    if state == "rollback_started":
+        # Not final: the caller waits for its end, so that nothing is moving when it reports.
+        return result("rolled_back", False, f"is being rolled back: {reason or told}")
+    enough = len(good) == desired if exactly else len(good) >= desired
+    if enough and not old and state != "updating":
+        fresh = (
+            []
+            if state == "completed" or job
+            else [t for t in good if _is_fresh(t, snapshot.now, settle)]
+        )
+        if fresh:
+            return result("pending", False, "all tasks run, but not for long yet", failed=False)
+        note = _stale_note(update) if unchanged else ""
+        return result("converged", True, f"all tasks run{note}", failed=False)
+    dead = None if state == "updating" else _never_restarted(service, current, desired - len(good))
+    if dead:
+        return result("failed", True, dead)
+    if gave_up:
+        return result("failed", True, "its tasks fail again and again")
+    return _unfinished(result, service, counted, old, state, ready)
+
+
+def _unfinished(
+    result: Any, service: Api, tasks: Sequence[Api], old: Sequence[Api], state: Any, ready: Any
+) -> Result:
+    # What this is when the time is over: failed if an open slot's tasks end by themselves, pending
+    # if they wait for a place, an image or their health.
+    newest: dict[Any, Api] = {}
+    failed_slots: set[Any] = set()
+    for task in sorted(tasks, key=_created):
+        newest[_slot(task)] = task
+        if _ended_badly(task, service):
+            failed_slots.add(_slot(task))
+    open_slots = {slot: task for slot, task in newest.items() if not _runs(task, ready)}
+    stuck = [t for t in open_slots.values() if t["Status"]["State"] == "pending" and _error(t)]
+    if stuck:
+        found: Result = result("pending", False, f"waits for a place: {_error(stuck[0])}")
+    elif any(slot in failed_slots for slot in open_slots):
+        found = result("failed", False, "its tasks fail")
+    elif old and not open_slots:
+        found = result("pending", False, "tasks of the release before it still run", failed=False)
+    else:
+        states = sorted({task["Status"]["State"] for task in open_slots.values()})
+        doing = f"; others are {', '.join(states)}" if states else ""
+        moving = "is being updated" if state == "updating" else "not all tasks run yet"
+        found = result("pending", False, f"{moving}{doing}")
+    return found
+
+
+def overall(results: Iterable[Result]) -> str:
+    """The verdict on a stack: its worst service's; converged when it has none."""
+    return min((r.verdict for r in results), key=VERDICTS.index, default="converged")
+
+
+def describe(name: str, result: Result, seconds: float) -> str:
+    """One line for people."""
+    reference = parse_reference(result.image)
+    image = f", {reference.tag or reference.name}"
+    image += f"@{reference.digest[:19]}" if reference.digest else ""
+    where = _count(result.nodes)
+    line = f"{name}: {result.verdict}, {result.running}/{result.desired}"
+    line += f" on {where}" if where else ""
+    line += image if result.image else ""
+    line += f", after {seconds:.0f} s"
+    if result.verdict != "converged" or result.message != "all tasks run":
+        line += f": {result.message}"
+    if result.last_error and result.last_error not in line:
+        line += f"; last error: {result.last_error}"
+    return line
+
+
+def _count(nodes: Sequence[str]) -> str:
+    return ", ".join(
+        f"{nodes.count(node)} x {node}" if nodes.count(node) > 1 else node
+        for node in dict.fromkeys(nodes)
+    )
+
+
+def demultiplex(data: bytes) -> str:
+    """The text of the engine's log stream: frames of 1 byte stream, 3 zero, 4 length (big endian).
+
+    A container with a terminal has no frames; its bytes are returned as they are.
+    """
+    if not (data[:1] in (b"\0", b"\1", b"\2") and data[1:4] == b"\0\0\0"):
+        return data.decode("utf-8", "replace")
+    text = b""
+    while len(data) >= 8:
+        length = int.from_bytes(data[4:8], "big")
+        text += data[8 : 8 + length]
+        data = data[8 + length :]
+    return text.decode("utf-8", "replace")
+
+
+def epoch(text: str) -> float:
+    """The engine's RFC 3339 times (nanoseconds, Z) in seconds since 1970; 0 for none."""
+    if not text or text.startswith("0001-"):
+        return 0.0
+    # More than six digits of a second are too much for datetime.
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+
+
+def _ready(node: Api) -> bool:
+    return bool((node.get("Status") or {}).get("State") == "ready")
+
+
+def _runs(task: Api, ready: Mapping[str, str]) -> bool:
+    # With a health check, "running" is reached only when it is healthy. A lost node's tasks keep
+    # that state until the manager has given up the node.
+    return bool(
+        task["Status"]["State"] == "running"
+        and task.get("DesiredState") == "running"
+        and task.get("NodeID") in ready
+    )
+
+
+def _is_kept(task: Api) -> bool:
+    return task.get("DesiredState") == "running" and task["Status"]["State"] not in GONE
+
+
+def _slot(task: Api) -> Any:
+    return task.get("Slot") or task.get("NodeID") or ""
+
+
+def _created(task: Api) -> float:
+    return epoch(task.get("CreatedAt", ""))
+
+
+def _changed_at(task: Api) -> float:
+    return epoch(task["Status"].get("Timestamp", ""))
+
+
+def _is_fresh(task: Api, now: float, settle: float) -> bool:
+    age = now - _changed_at(task)
+    return -CLOCK_SKEW <= age < settle
+
+
+def _mode(service: Api) -> tuple[str, Api]:
+    mode = service["Spec"].get("Mode") or {"Replicated": {"Replicas": 1}}
+    kind = next(iter(mode))
+    return kind, mode[kind] or {}
+
+
+def _is_job(service: Api) -> bool:
+    return _mode(service)[0] in ("ReplicatedJob", "GlobalJob")
+
+
+def _desired(service: Api, snapshot: Snapshot) -> tuple[int, bool]:
+    """(how many tasks are to run or, of a job, to complete; whether it must be exactly so many)."""
+    kind, body = _mode(service)
+    if kind == "Replicated":
+        return int(body.get("Replicas", 1) if body.get("Replicas") is not None else 1), True
+    if kind == "ReplicatedJob":
+        total = body.get("TotalCompletions")
+        return int(body.get("MaxConcurrent") or 1) if total is None else int(total), False
+    placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
+    try:
+        constraints = [parse_constraint(text) for text in placement.get("Constraints") or []]
+    except ConstraintError:
+        return 0, False
+    # A paused node keeps its task and gets none: it may have one more than is asked for.
+    return len(eligible(map(node_from_api, snapshot.nodes), constraints)), False
+
+
+def _completed(service: Api, tasks: Sequence[Api]) -> list[Api]:
+    run = ((service.get("JobStatus") or {}).get("JobIteration") or {}).get("Index", 0)
+    return [
+        task
+        for task in tasks
+        if task["Status"]["State"] == "complete"
+        and (task.get("JobIteration") or {}).get("Index", 0) == run
+    ]
+
+
+def _ended_badly(task: Api, service: Api) -> bool:
+    state = task["Status"]["State"]
+    # Whoever exits with 0 without having been asked is "complete": right for a job only.
+    return state in ENDED_BADLY or (state == "complete" and not _is_job(service))
+
+
+def _restart_condition(service: Api) -> str:
+    policy = service["Spec"]["TaskTemplate"].get("RestartPolicy") or {}
+    return str(policy.get("Condition") or "any")
+
+
+def _never_restarted(service: Api, current: Sequence[Api], missing: int) -> str | None:
+    """Why Swarm will not start a missing task again, if that is so."""
+    condition = _restart_condition(service)
+    if condition == "any" or missing <= 0:
+        return None
+    newest: dict[Any, Api] = {}
+    for task in sorted(current, key=_created):
+        newest[_slot(task)] = task
+    for task in newest.values():
+        state = task["Status"]["State"]
+        if state == "complete" and not _is_job(service):
+            return (
+                f"a task exited with 0, and the restart condition {condition!r} never starts it "
+                "again; use 'any'"
+            )
+        if state in ENDED_BADLY and condition == "none":
+            return "a task failed, and the restart condition 'none' never starts it again"
+    return None
+
+
+def _error(task: Api) -> str:
+    status = task["Status"]
+    return str(status.get("Err") or "")
+
+
+def _last_failure(
+    service: Api, tasks: Sequence[Api], update: Api, reason: str | None, names: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """(task id, what went wrong and where) of the task that explains the state best.
+
+    Swarm names the task that stopped an update in its message; otherwise the youngest failure
+    counts, of the time since the update began if there was one.
+    """
+    named = TASK_IN_MESSAGE.search(reason or "") or TASK_IN_MESSAGE.search(
+        update.get("Message") or ""
+    )
+    since = epoch(update.get("StartedAt") or "") if update else 0.0
+    bad = [t for t in tasks if _ended_badly(t, service) or (_error(t) and not _is_gone(t))]
+    chosen = [t for t in tasks if named and t["ID"] == named.group(1)]
+    chosen += sorted((t for t in bad if _created(t) >= since), key=_changed_at, reverse=True)
+    if not chosen:
+        return None
+    task = chosen[0]
+    text = _error(task) or _exit_text(task)
+    node = names.get(task.get("NodeID", ""))
+    return task["ID"], f"{text} (on {node})" if node else text
+
+
+def _is_gone(task: Api) -> bool:
+    return task["Status"]["State"] in GONE
+
+
+def _exit_text(task: Api) -> str:
+    status = task["Status"]
+    code = (status.get("ContainerStatus") or {}).get("ExitCode")
+    if status["State"] == "complete" or code == 0:
+        return "the process ended by itself with exit code 0"
+    if code is not None:
+        return f"the task is {status['State']}, exit code {code}"
+    return f"the task is {status['State']}: {status.get('Message') or 'no reason given'}"
+
+
+def _stale_note(update: Api) -> str:
+    state = update.get("State")
+    if state in (None, "completed", "updating"):
+        return ""
+    return f"; an earlier update is {state.replace('_', ' ')} since {update.get('StartedAt', '?')}"

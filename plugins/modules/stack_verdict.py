@@ -1,0 +1,300 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_verdict
+short_description: Wait until every service of a stack has a verdict, and tell the truth about it
+version_added: 0.1.0
+description:
+  - Verdicts are C(converged), C(rolled_back), C(paused), C(pending) and C(failed).
+  - An automatic rollback and a paused update are failures, which Docker's own commands report as
+    success. Tasks that find no place are C(pending) until O(timeout).
+  - Only tasks of the present spec count, healthy where there is a health check, on nodes that are
+    ready. New tasks that Swarm does not monitor must have been running for O(settle) seconds.
+  - Changes nothing.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  timeout:
+    description: How many seconds to wait at most.
+    type: int
+    default: 300
+  services:
+    description: Short names of the services to look at, which must exist. Default is all there are.
+    type: list
+    elements: str
+  before:
+    description:
+      - Version index by short service name before the deployment, as
+        RV(monsterstack.swarm.stack_release#module:versions) has it.
+      - A service that still has it was not updated. How an earlier update ended does not count.
+    type: dict
+    default: {}
+  settle:
+    description: How many seconds tasks must have been running that no update monitors.
+    type: float
+    default: 3
+  interval:
+    description: Seconds between two looks.
+    type: float
+    default: 1
+  max_failures:
+    description: How many failed tasks in one slot, seen while waiting, are enough to give up.
+    type: int
+    default: 5
+  log_lines:
+    description:
+      - How many lines of the failed task's log to return. V(0) returns none.
+      - The lines are what the service printed. Set V(0) for one that prints secrets.
+    type: int
+    default: 20
+  fail:
+    description: Fail unless all is converged. Never fails in check mode.
+    type: bool
+    default: true
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    description: Looks once, reports what is there and never waits.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what runs before the deployment
+  monsterstack.swarm.stack_release:
+    stack: shop
+  register: __before
+
+# ... deploy ...
+
+- name: Wait for the verdict
+  monsterstack.swarm.stack_verdict:
+    stack: shop
+    before: "{{ __before.versions }}"
+    timeout: 180
+"""
+
+RETURN = r"""
+verdict:
+  description: The worst of all services' verdicts.
+  returned: always
+  type: str
+seconds:
+  description: How long the module waited.
+  returned: always
+  type: float
+summary:
+  description: One line per service for people.
+  returned: always
+  type: list
+  elements: str
+services:
+  description: The verdict by short service name.
+  returned: always
+  type: dict
+  contains:
+    verdict:
+      description: The verdict.
+      returned: always
+      type: str
+    desired:
+      description: How many tasks are to run, or of a job to complete.
+      returned: always
+      type: int
+    running:
+      description: How many tasks count.
+      returned: always
+      type: int
+    nodes:
+      description: Host names of their nodes, one per task.
+      returned: always
+      type: list
+      elements: str
+    image:
+      description: The image in the service's spec.
+      returned: always
+      type: str
+    digest:
+      description: Its digest, or null.
+      returned: always
+      type: str
+    update_state:
+      description: Swarm's own state of the last update, or null.
+      returned: always
+      type: str
+    message:
+      description: Why it is so.
+      returned: always
+      type: str
+    last_error:
+      description: What the task that explains it ended with, and where, or null.
+      returned: always
+      type: str
+    log_tail:
+      description: Last lines of that task's log.
+      returned: always
+      type: list
+      elements: str
+    log_note:
+      description: Why there are no lines, or null. Logs are a best effort.
+      returned: always
+      type: str
+    seconds:
+      description: How long after the start of the module the service got this verdict.
+      returned: always
+      type: float
+"""
+
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import verdict
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    ENGINE_OPTIONS,
+    Engine,
+    EngineError,
+    stack_filter,
+)
+
+LOG_TIMEOUT = 5.0
+LOG_BYTES = 65536
+
+
+def take(engine: Engine, stack: str) -> verdict.Snapshot:
+    """One look at the swarm."""
+    mine = stack_filter(stack)
+    # The current ones first: a task made between the two calls is then an old one for one look,
+    # which can delay a verdict but never give a wrong one.
+    current = engine.get("/tasks", filters={**mine, "_up-to-date": ["true"]})
+    return verdict.Snapshot(
+        services=engine.get("/services", filters=mine),
+        tasks=engine.get("/tasks", filters=mine),
+        current=frozenset(task["ID"] for task in current),
+        nodes=engine.get("/nodes"),
+        now=time.time(),
+    )
+
+
+def read_log(engine: Engine, task: str | None, lines: int) -> tuple[list[str], str | None]:
+    """(the last lines of a task's log, or why there are none)."""
+    if not lines:
+        return [], "not asked for"
+    if not task:
+        return [], "no failed task is known"
+    query = {"stdout": "true", "stderr": "true", "tail": str(lines)}
+    try:
+        data = engine.raw("GET", f"/tasks/{task}/logs", query, timeout=LOG_TIMEOUT, limit=LOG_BYTES)
+    except EngineError as error:
+        return [], f"the log of the task {task} could not be read: {error}"
+    text = verdict.demultiplex(data).splitlines()[-lines:]
+    return text, None if text else f"the task {task} wrote nothing, or its log is gone"
+
+
+def watch(module: AnsibleModule, engine: Engine) -> tuple[verdict.Watch, dict[str, verdict.Result]]:
+    """Look until every verdict is final or the time is over."""
+    params = module.params
+    started = time.time()
+    watcher = verdict.Watch(
+        stack=params["stack"],
+        before={name: int(index) for name, index in params["before"].items()},
+        wanted=params["services"],
+        started=started,
+        settle=params["settle"],
+        max_failures=params["max_failures"],
+    )
+    end = time.monotonic() + (0 if module.check_mode else params["timeout"])
+    while True:
+        problem, results = None, {}
+        try:
+            results = watcher.look(take(engine, params["stack"]))
+        except EngineError as error:
+            # A change of the leader interrupts the interface for a few seconds.
+            problem = error
+        if not problem and all(result.final for result in results.values()):
+            return watcher, results
+        if time.monotonic() >= end:
+            if problem:
+                raise problem
+            return watcher, results
+        time.sleep(params["interval"])
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "timeout": {"type": "int", "default": 300},
+            "services": {"type": "list", "elements": "str"},
+            "before": {"type": "dict", "default": {}},
+            "settle": {"type": "float", "default": 3},
+            "interval": {"type": "float", "default": 1},
+            "max_failures": {"type": "int", "default": 5},
+            "log_lines": {"type": "int", "default": 20},
+            "fail": {"type": "bool", "default": True},
+            **ENGINE_OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    begin = time.monotonic()
+    stack = module.params["stack"]
+    try:
+        engine = Engine(module.params["docker_host"])
+        watcher, results = watch(module, engine)
+    except EngineError as error:
+        module.fail_json(msg=f"no verdict on the stack {stack}: {error}")
+    services: dict[str, dict[str, Any]] = {}
+    summary: list[str] = []
+    for name, result in results.items():
+        lines: list[str] = []
+        note: str | None = None
+        if result.verdict != "converged":
+            lines, note = read_log(engine, result.failed_task, module.params["log_lines"])
+        services[name] = {
+            "verdict": result.verdict,
+            "desired": result.desired,
+            "running": result.running,
+            "nodes": list(result.nodes),
+            "image": result.image,
+            "digest": result.digest,
+            "update_state": result.update_state,
+            "message": result.message,
+            "last_error": result.last_error,
+            "log_tail": lines,
+            "log_note": note,
+            "seconds": watcher.seconds(name),
+        }
+        summary.append(verdict.describe(name, result, watcher.seconds(name)))
+    outcome: dict[str, Any] = {
+        "changed": False,
+        "verdict": verdict.overall(results.values()),
+        "services": services,
+        "summary": summary,
+        "seconds": round(time.monotonic() - begin, 1),
+    }
+    if outcome["verdict"] != "converged" and module.params["fail"] and not module.check_mode:
+        bad = [
+            line
+            for line, r in zip(summary, results.values(), strict=True)
+            if r.verdict != "converged"
+        ]
+        module.fail_json(
+            msg=f"the stack {stack} is {outcome['verdict'].replace('_', ' ')} after "
+            f"{outcome['seconds']:.0f} s. " + "\n".join(bad),
+            **outcome,
+        )
+    module.exit_json(**outcome)
+
+
+if __name__ == "__main__":
+    main()

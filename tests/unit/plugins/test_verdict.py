@@ -1,0 +1,509 @@
+"""One row per rule of the verdict, on snapshots as the engine's interface returns them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import verdict
+from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import (
+    Result,
+    Snapshot,
+    Watch,
+    demultiplex,
+    describe,
+    epoch,
+    overall,
+)
+
+NOW = 1_800_000_000.0
+
+
+def at(seconds: float) -> str:
+    """A time so many seconds before NOW, as the engine writes it."""
+    moment = datetime.fromtimestamp(NOW - seconds, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "789Z"
+
+
+def service(update: str | None = None, **more: Any) -> dict[str, Any]:
+    mode = more.get("mode", {"Replicated": {"Replicas": more.get("replicas", 2)}})
+    template: dict[str, Any] = {
+        "ContainerSpec": {"Image": "web:2@sha256:" + "a" * 64},
+        "Placement": {"Constraints": more.get("constraints")},
+    }
+    if "restart" in more:
+        template["RestartPolicy"] = {"Condition": more["restart"]}
+    found: dict[str, Any] = {
+        "ID": "svc",
+        "Version": {"Index": 7},
+        "Spec": {"Name": "shop_web", "Mode": mode, "TaskTemplate": template},
+    }
+    if update:
+        found["UpdateStatus"] = {
+            "State": update,
+            "StartedAt": at(60),
+            "Message": more.get("message", f"message of {update}"),
+        }
+    if "iteration" in more:
+        found["JobStatus"] = {"JobIteration": {"Index": more["iteration"]}}
+    return found
+
+
+def task(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
+    """`age` is seconds since the state, `created` since the creation."""
+    ended = state in ("failed", "rejected", "complete", "shutdown")
+    age = more.get("age", 30)
+    found: dict[str, Any] = {
+        "ID": name,
+        "ServiceID": "svc",
+        "Slot": more.get("slot", 1),
+        "NodeID": more.get("node", "n1"),
+        "DesiredState": more.get("desired", "shutdown" if ended else "running"),
+        "CreatedAt": at(more.get("created", age + 5)),
+        "Status": {"State": state, "Timestamp": at(age), "Err": more.get("err")},
+    }
+    if "exit" in more:
+        found["Status"]["ContainerStatus"] = {"ExitCode": more["exit"]}
+    if "iteration" in more:
+        found["JobIteration"] = {"Index": more["iteration"]}
+    return found
+
+
+def node(node_id: str, state: str = "ready", availability: str = "active") -> dict[str, Any]:
+    return {
+        "ID": node_id,
+        "Spec": {"Role": "worker", "Availability": availability, "Labels": {}},
+        "Description": {"Hostname": f"host-{node_id}"},
+        "Status": {"State": state},
+    }
+
+
+NODES = [node("n1"), node("n2")]
+GOOD = [task("a", slot=1), task("b", slot=2, node="n2")]
+OLD = [task("old1", slot=1, age=900), task("old2", slot=2, age=900)]
+
+
+def look(
+    tasks: list[dict[str, Any]],
+    old: list[dict[str, Any]] | None = None,
+    nodes: list[dict[str, Any]] | None = None,
+    before: int = 3,
+    started: float = 20,
+    services: list[dict[str, Any]] | None = None,
+    wanted: list[str] | None = None,
+    **more: Any,
+) -> dict[str, Result]:
+    """`tasks` are of the present spec, `old` are not; `started`: seconds before NOW."""
+    watch = Watch("shop", {"web": before}, wanted=wanted, started=NOW - started)
+    snapshot = Snapshot(
+        services=[service(**more)] if services is None else services,
+        tasks=[*tasks, *(old or [])],
+        current=frozenset(t["ID"] for t in tasks),
+        nodes=NODES if nodes is None else nodes,
+        now=NOW,
+    )
+    return watch.look(snapshot)
+
+
+GLOBAL: dict[str, Any] = {"Global": {}}
+JOB = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 2}}
+DONE = [task("a", "complete", slot=1, iteration=3), task("b", "complete", slot=2, iteration=3)]
+CRASHES = [task(f"f{i}", "failed", age=9 - i, created=10 - i, err="exit (1)") for i in range(5)]
+
+# Each row: arguments of look(), then verdict, whether it is final, tasks that count, a piece of
+# the message.
+RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
+    "new service, all run": ({"tasks": GOOD}, "converged", True, 2, "all tasks run"),
+    "new service, not for long": (
+        {"tasks": [GOOD[0], task("b", slot=2, age=1)]},
+        "pending",
+        False,
+        2,
+        "not for long yet",
+    ),
+    "a node's clock is ahead by an hour": (
+        {"tasks": [GOOD[0], task("b", slot=2, age=-3600)]},
+        "converged",
+        True,
+        2,
+        "",
+    ),
+    "the update is completed: Swarm has monitored it": (
+        {"tasks": [GOOD[0], task("b", slot=2, age=1)], "update": "completed"},
+        "converged",
+        True,
+        2,
+        "",
+    ),
+    "all run but the update is still monitored": (
+        {"tasks": GOOD, "update": "updating"},
+        "pending",
+        False,
+        2,
+        "is being updated",
+    ),
+    "no update status yet, only old tasks run": (
+        {"tasks": [], "old": OLD},
+        "pending",
+        False,
+        0,
+        "tasks of the release before it still run",
+    ),
+    "no update status, new tasks run beside old ones": (
+        {"tasks": GOOD, "old": OLD},
+        "pending",
+        False,
+        2,
+        "the release before it still run",
+    ),
+    "old tasks that are to stop do not count": (
+        {"tasks": GOOD, "old": [task("o", slot=1, desired="shutdown")]},
+        "converged",
+        True,
+        2,
+        "",
+    ),
+    "rolled back": (
+        {"tasks": GOOD, "update": "rollback_completed"},
+        "rolled_back",
+        True,
+        2,
+        "message of rollback_completed",
+    ),
+    "rollback under way": (
+        {"tasks": GOOD, "update": "rollback_started"},
+        "rolled_back",
+        False,
+        2,
+        "is being rolled back",
+    ),
+    "rollback stopped": (
+        {"tasks": GOOD[:1], "update": "rollback_paused"},
+        "paused",
+        True,
+        1,
+        "the rollback itself stopped",
+    ),
+    "paused": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "paused"},
+        "paused",
+        True,
+        1,
+        "message of paused",
+    ),
+    "stale pause of a service that was not updated": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "paused", "before": 7},
+        "converged",
+        True,
+        2,
+        "an earlier update is paused",
+    ),
+    "stale rollback of a service that was not updated": (
+        {"tasks": GOOD, "update": "rollback_completed", "before": 7},
+        "converged",
+        True,
+        2,
+        "an earlier update is rollback completed",
+    ),
+    "unchanged, but a task is missing": (
+        {"tasks": GOOD[:1], "before": 7},
+        "pending",
+        False,
+        1,
+        "not all tasks run yet",
+    ),
+    "fits nowhere": (
+        {
+            "tasks": [
+                GOOD[0],
+                task("b", "pending", slot=2, node="", err="no suitable node (2 nodes full)"),
+            ]
+        },
+        "pending",
+        False,
+        1,
+        "waits for a place: no suitable node",
+    ),
+    "failed before, now fits nowhere": (
+        {
+            "tasks": [
+                GOOD[0],
+                task("f", "failed", slot=2, age=50, created=60),
+                task("b", "pending", slot=2, node="", age=5, err="no suitable node"),
+            ]
+        },
+        "pending",
+        False,
+        1,
+        "waits for a place",
+    ),
+    "starting": (
+        {"tasks": [GOOD[0], task("b", "starting", slot=2)]},
+        "pending",
+        False,
+        1,
+        "others are starting",
+    ),
+    "fails and starts again": (
+        {"tasks": [GOOD[0], CRASHES[4] | {"Slot": 2}, task("b", "starting", slot=2, age=1)]},
+        "failed",
+        False,
+        1,
+        "its tasks fail",
+    ),
+    "fails again and again": (
+        {"tasks": [task("a", "starting", age=0), *CRASHES]},
+        "failed",
+        True,
+        0,
+        "again and again",
+    ),
+    "failures of long ago are no reason to give up": (
+        {"tasks": [task("a", "starting", age=0), *CRASHES], "started": 3},
+        "failed",
+        False,
+        0,
+        "its tasks fail",
+    ),
+    "failed in the past, runs now": ({"tasks": [*GOOD, *CRASHES]}, "converged", True, 2, ""),
+    "exited with 0 under on-failure": (
+        {"tasks": [GOOD[0], task("b", "complete", slot=2)], "restart": "on-failure"},
+        "failed",
+        True,
+        1,
+        "'on-failure' never starts it again",
+    ),
+    "exited with 0 under any": (
+        {"tasks": [GOOD[0], task("b", "complete", slot=2)], "restart": "any"},
+        "failed",
+        False,
+        1,
+        "its tasks fail",
+    ),
+    "exited with 0 during an update: Swarm decides": (
+        {
+            "tasks": [GOOD[0], task("b", "complete", slot=2)],
+            "restart": "on-failure",
+            "update": "updating",
+        },
+        "failed",
+        False,
+        1,
+        "",
+    ),
+    "failed under none": (
+        {"tasks": [GOOD[0], task("b", "failed", slot=2)], "restart": "none"},
+        "failed",
+        True,
+        1,
+        "'none' never starts it again",
+    ),
+    "a lost node's tasks do not count": (
+        {"tasks": GOOD, "nodes": [node("n1"), node("n2", "down")]},
+        "pending",
+        False,
+        1,
+        "",
+    ),
+    "more tasks than asked for": ({"tasks": GOOD, "replicas": 1}, "pending", False, 2, ""),
+    "zero replicas": ({"tasks": [], "replicas": 0}, "converged", True, 0, ""),
+    "global": (
+        {"tasks": [task("a", slot=0), task("b", slot=0, node="n2")], "mode": GLOBAL},
+        "converged",
+        True,
+        2,
+        "",
+    ),
+    "global, one node has none": (
+        {"tasks": [task("a", slot=0)], "mode": GLOBAL},
+        "pending",
+        False,
+        1,
+        "",
+    ),
+    "global, a drained and a down node need none": (
+        {
+            "tasks": [task("a", slot=0)],
+            "mode": GLOBAL,
+            "nodes": [node("n1"), node("n2", availability="drain"), node("n3", "down")],
+        },
+        "converged",
+        True,
+        1,
+        "",
+    ),
+    "global, a paused node keeps its task": (
+        {
+            "tasks": [task("a", slot=0), task("b", slot=0, node="n2")],
+            "mode": GLOBAL,
+            "nodes": [node("n1"), node("n2", availability="pause")],
+        },
+        "converged",
+        True,
+        2,
+        "",
+    ),
+    "global with a constraint": (
+        {
+            "tasks": [task("a", slot=0)],
+            "mode": GLOBAL,
+            "constraints": ["node.hostname == host-n1"],
+        },
+        "converged",
+        True,
+        1,
+        "",
+    ),
+    "job done": ({"tasks": DONE, "mode": JOB, "iteration": 3}, "converged", True, 2, ""),
+    "job of an earlier run": (
+        {"tasks": DONE, "mode": JOB, "iteration": 4},
+        "pending",
+        False,
+        0,
+        "",
+    ),
+    "job half done": (
+        {
+            "tasks": [DONE[0], task("b", slot=2, iteration=3)],
+            "mode": JOB,
+            "iteration": 3,
+            "restart": "none",
+        },
+        "pending",
+        False,
+        1,
+        "",
+    ),
+    "job failed": (
+        {
+            "tasks": [DONE[0], task("b", "failed", slot=2, iteration=3, exit=1)],
+            "mode": JOB,
+            "iteration": 3,
+            "restart": "none",
+        },
+        "failed",
+        True,
+        1,
+        "never starts it again",
+    ),
+    "not deployed at all": (
+        {"tasks": [], "services": [], "wanted": ["web"]},
+        "failed",
+        True,
+        0,
+        "there is no such service",
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "word", "final", "running", "piece"), RULES.values(), ids=RULES)
+def test_rule(given: dict[str, Any], word: str, final: bool, running: int, piece: str) -> None:
+    result = look(**given)["web"]
+    assert (result.verdict, result.final, result.running) == (word, final, running)
+    assert piece in result.message
+
+
+def test_a_good_service_in_detail() -> None:
+    result = look(GOOD)["web"]
+    assert result.nodes == ("host-n1", "host-n2")
+    assert result.digest == "sha256:" + "a" * 64
+    assert (result.desired, result.last_error, result.failed_task) == (2, None, None)
+    assert describe("web", result, 12.4) == (
+        "web: converged, 2/2 on host-n1, host-n2, 2@sha256:aaaaaaaaaaaa, after 12 s"
+    )
+
+
+def test_the_reason_of_a_rollback_outlives_the_rollback() -> None:
+    named = "abcdefghijklmnopqrstuvwxy"
+    reason = f"update rolled back due to failure or early termination of task {named}"
+    culprit = task(named, "failed", age=10, err="task: non-zero exit (1)", node="n2")
+    watch = Watch("shop", started=NOW - 60)
+    for state, message in (("rollback_started", reason), ("rollback_completed", "completed")):
+        result = watch.look(
+            Snapshot(
+                services=[service(state, message=message)],
+                tasks=[*GOOD, culprit, task("later", "failed", age=1, err="another")],
+                current=frozenset({"a", "b"}),
+                nodes=NODES,
+                now=NOW,
+            )
+        )["web"]
+    assert (result.verdict, result.final, result.message) == ("rolled_back", True, reason)
+    assert result.failed_task == named
+    assert result.last_error == "task: non-zero exit (1) (on host-n2)"
+
+
+ERRORS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "the engine's words": (
+        task("f", "failed", err="task: non-zero exit (1)"),
+        "exit (1) (on host-n1)",
+    ),
+    "rejected": (task("f", "rejected", err="No such image: web:9"), "No such image: web:9"),
+    "silent exit": (task("f", "complete", exit=0), "ended by itself with exit code 0"),
+    "exit code only": (task("f", "failed", exit=137), "exit code 137"),
+}
+
+
+@pytest.mark.parametrize(("failed", "text"), ERRORS.values(), ids=ERRORS)
+def test_last_error(failed: dict[str, Any], text: str) -> None:
+    result = look([GOOD[0], failed | {"Slot": 2}])["web"]
+    assert text in (result.last_error or "")
+
+
+def test_a_failure_before_the_update_does_not_explain_it() -> None:
+    before = task("f", "failed", age=500, created=600, err="of the release before")
+    result = look(GOOD, old=[before], update="rollback_completed")["web"]
+    assert result.last_error is None
+
+
+def test_only_services_asked_for() -> None:
+    assert list(look(GOOD, wanted=["web", "api"])) == ["web", "api"]
+    assert list(look(GOOD)) == ["web"]
+
+
+def test_seconds_count_from_the_last_change_of_mind() -> None:
+    watch = Watch("shop", started=NOW - 40)
+
+    def snapshot(now: float, tasks: list[dict[str, Any]]) -> Snapshot:
+        return Snapshot([service()], tasks, frozenset(t["ID"] for t in tasks), NODES, now)
+
+    watch.look(snapshot(NOW - 30, GOOD[:1]))
+    watch.look(snapshot(NOW - 10, GOOD))
+    watch.look(snapshot(NOW, GOOD))
+    assert watch.seconds("web") == 30.0
+
+
+@pytest.mark.parametrize(
+    ("words", "worst"),
+    [
+        (["converged", "converged"], "converged"),
+        (["converged", "pending", "paused"], "paused"),
+        (["rolled_back", "failed"], "failed"),
+        (["paused", "rolled_back"], "rolled_back"),
+        ([], "converged"),
+    ],
+    ids=["good", "paused", "failed", "rolled back", "no services"],
+)
+def test_overall(words: list[str], worst: str) -> None:
+    assert overall(Result(word, True, 0, 0, "") for word in words) == worst
+
+
+def test_demultiplex() -> None:
+    framed = b"\1\0\0\0\0\0\0\3ab\n" + b"\2\0\0\0\0\0\0\2c\n"
+    assert demultiplex(framed) == "ab\nc\n"
+    assert demultiplex(framed[:-1]) == "ab\nc"
+    assert demultiplex(b"terminal\n") == "terminal\n"
+    assert demultiplex(b"") == ""
+
+
+def test_epoch() -> None:
+    assert epoch("2026-11-22T21:00:00.123456789Z") == pytest.approx(1795381200.123456)
+    assert epoch("2026-11-22T21:00:00Z") == 1795381200
+    assert epoch("0001-01-01T00:00:00Z") == 0
+    assert epoch("") == 0
+
+
+def test_every_verdict_has_a_rule() -> None:
+    assert {row[1] for row in RULES.values()} == set(verdict.VERDICTS)
