@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .config import Config
-from .pictures import ALGORITHM, TYPES, Picture, Pictures, Unavailable
+from .pictures import ALGORITHM, TYPES, Picture, Pictures, UnavailableError
 from .store import Store
 from .texts import TEXTS
 
@@ -68,7 +68,7 @@ def _index(config: Config) -> tuple[str, int]:
     picture: Picture | None
     try:
         picture = _pictures().get(who, LARGE, "png", request.environ["monster.request_id"])
-    except Unavailable:
+    except UnavailableError:
         picture = None
     visits, recent = _store().visit(who if given and not error else None)
     page = render_template(
@@ -170,7 +170,7 @@ def create_app(config: Config) -> Flask:
             try:
                 ping()
                 state[name] = "ok"
-            except Exception as error:  # noqa: BLE001  whatever it is, the answer is "not ready"
+            except Exception as error:
                 state[name] = f"{type(error).__name__}: {error}"[:200]
         ready = all(value == "ok" for value in state.values())
         return Response(json.dumps(state), 200 if ready else 503, content_type="application/json")
@@ -181,9 +181,9 @@ def create_app(config: Config) -> Flask:
             answer.headers.setdefault(name, value)
         return answer
 
-    @app.errorhandler(Unavailable)
-    def unavailable(error: Unavailable) -> Response:
-        answer = _problem(503, "Service Unavailable", str(error))
+    @app.errorhandler(UnavailableError)
+    def unavailable(error: UnavailableError) -> Response:
+        answer = _problem(503, "Service UnavailableError", str(error))
         answer.headers["Retry-After"] = "2"
         answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -52,7 +52,7 @@ class Breaker:
             waiting.wait(self._interval)
             try:
                 self._probe()
-            except Exception as error:  # noqa: BLE001  any failure means: not yet
+            except Exception as error:
                 _log.info("%s: still down: %s", self.name, error)
                 continue
             self._failures = 0

@@ -54,7 +54,7 @@ class Config:
             version=env.get("VERSION") or "dev",
             replica=env.get("REPLICA") or "-",
             node=env.get("NODE") or "-",
-            bind=env.get("BIND") or "0.0.0.0",  # noqa: S104  a container's address is its own
+            bind=env.get("BIND") or "0.0.0.0",
             port=runtime.port(env, "PORT", 5000),
             metrics_port=runtime.port(env, "METRICS_PORT", 9090),
             drain_seconds=runtime.seconds(env, "DRAIN_SECONDS", 3.0, most=5.0),

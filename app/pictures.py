@@ -25,7 +25,7 @@ PATIENCE = 2.0  # seconds to wait for another request that fetches the same pict
 TYPES = {"png": "image/png", "svg": "image/svg+xml", "webp": "image/webp"}
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """The picture cannot be had at the moment."""
 
 
@@ -104,10 +104,10 @@ class Pictures:
         """Ask the imagebackend for an answer; raises when there is none."""
         answer = self._http.request("GET", "/healthz", preload_content=True)
         if answer.status != 200:
-            raise Unavailable(f"/healthz answers {answer.status}")
+            raise UnavailableError(f"/healthz answers {answer.status}")
 
     def get(self, name: str, size: int, kind: str, request_id: str) -> Picture:
-        """The picture of an id (size in pixels, kind of TYPES); Unavailable when nobody has it."""
+        """The picture of an id (size in pixels, kind of TYPES); UnavailableError if nobody has it."""
         key = f"monsterstack:{ALGORITHM}:{name}:{size}.{kind}"
         data = self._lru.get(key)
         if data is not None:
@@ -121,7 +121,7 @@ class Pictures:
             try:
                 return flight.result(PATIENCE)
             except FutureTimeout:
-                raise Unavailable("another request for the same picture takes too long") from None
+                raise UnavailableError("another request for it takes too long") from None
         try:
             picture = self._fetch(key, name, size, kind, request_id)
             self._lru.put(key, picture.data)
@@ -144,7 +144,7 @@ class Pictures:
 
     def _draw(self, name: str, size: int, kind: str, request_id: str) -> bytes:
         if self.breaker.open:
-            raise Unavailable("imagebackend does not answer")
+            raise UnavailableError("imagebackend does not answer")
         try:
             answer = self._http.request(
                 "GET",
@@ -152,17 +152,16 @@ class Pictures:
                 headers={"X-Request-ID": request_id},
                 preload_content=False,
             )
-            try:
-                data = answer.read(LARGEST + 1, decode_content=False)
-                # All that follows is the answer's: only a good one leaves the connection usable.
-                wrong = _why_not(answer, kind, data)
-            finally:
-                answer.close() if answer.status != 200 else answer.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            self.breaker.failed(error)
-            raise Unavailable(f"imagebackend does not answer: {error}") from error
+            data = answer.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                answer.close()  # do not read the rest to reuse the connection
+            answer.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError) as cause:
+            self.breaker.failed(cause)
+            raise UnavailableError(f"imagebackend does not answer: {cause}") from cause
+        wrong = _why_not(answer, kind, data)
         if wrong:
-            error = Unavailable(f"imagebackend answers with {wrong}")
+            error = UnavailableError(f"imagebackend answers with {wrong}")
             self.breaker.failed(error)
             raise error
         self.breaker.succeeded()

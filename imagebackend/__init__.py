@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from . import encode
-from .monster import COUNT, VERSION, describe, monster, picture
-from .palette import PALETTES
+from .monsters import COUNT, VERSION, describe, monster, picture
 
 SMALLEST, USUAL, LARGEST = 12, 80, 1024  # pixels
 LONGEST_ID = 256
@@ -27,7 +28,7 @@ _HOME = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>imagebac
 <a href="/sheet">a sheet of 100</a>, <a href="/openapi.json">the API</a>.</p></html>"""
 
 
-class BadRequest(ValueError):
+class BadRequestError(ValueError):
     """A request that cannot be answered; the text is for the one who sent it."""
 
 
@@ -37,19 +38,25 @@ def _problem(status: int, title: str, detail: str) -> Response:
     return Response(json.dumps(body), status, content_type="application/problem+json")
 
 
-def _size() -> int:
-    """The size asked for in pixels; the picture is square, so size, width and height are one."""
-    values = {v for name in ("size", "width", "height") for v in request.args.getlist(name)}
+@lru_cache(maxsize=1024)
+def _size(query: str) -> int:
+    """The size a query string asks for, in pixels. Pictures are square: size, width and height
+    are one thing. BadRequestError when they differ, are no number, or out of bounds."""
+    values = {v for name, v in parse_qsl(query, True) if name in ("size", "width", "height")}
     if not values:
         return USUAL
     text = values.pop()
     if values:
-        raise BadRequest("size, width and height differ: pictures are square, give one of them.")
-    # isascii: isdecimal alone also takes the digits of other scripts
+        raise BadRequestError(
+            "size, width and height differ: pictures are square, give one of them."
+        )
+    # isdecimal alone also takes the digits of other scripts
     if not (text.isascii() and text.isdecimal() and len(text) <= 4):
-        raise BadRequest(f"size must be a whole number of pixels from {SMALLEST} to {LARGEST}.")
+        raise BadRequestError(
+            f"size must be a whole number of pixels from {SMALLEST} to {LARGEST}."
+        )
     if not SMALLEST <= int(text) <= LARGEST:
-        raise BadRequest(f"size {int(text)} is outside {SMALLEST} to {LARGEST} pixels.")
+        raise BadRequestError(f"size {int(text)} is outside {SMALLEST} to {LARGEST} pixels.")
     return int(text)
 
 
@@ -59,8 +66,8 @@ def _answer(name: str, cache_control: str) -> Response:
     if not dot or not stem or kind not in ("png", "svg", "webp", "json"):
         stem, kind = name, "png"
     if len(stem) > LONGEST_ID:
-        raise BadRequest(f"the id is longer than {LONGEST_ID} characters.")
-    size = _size()
+        raise BadRequestError(f"the id is longer than {LONGEST_ID} characters.")
+    size = _size(request.environ["QUERY_STRING"])
     what = monster(stem)
     etag = f'"{VERSION}-{what.digest}-{size}-{kind}"'
     headers = [
@@ -78,7 +85,7 @@ def _answer(name: str, cache_control: str) -> Response:
         ).encode()
         return Response(body, 200, headers, content_type="application/json")
     content_type, encoder = _ENCODERS[kind]
-    body = encoder(picture(what), PALETTES[what.palette], size)
+    body = encoder(picture(what), what.palette.colours, size)
     if kind == "svg":  # opened on its own, an SVG is a document
         headers.append(("Content-Security-Policy", "default-src 'none'"))
     return Response(body, 200, headers, content_type=content_type)
@@ -123,11 +130,11 @@ def create_app() -> Flask:
     def readyz() -> Response:
         """Deep: draws a picture."""
         what = monster("ready")
-        encode.png(picture(what), PALETTES[what.palette], SMALLEST)
+        encode.png(picture(what), what.palette.colours, SMALLEST)
         return Response("ready\n", content_type="text/plain")
 
-    @app.errorhandler(BadRequest)
-    def bad_request(error: BadRequest) -> Response:
+    @app.errorhandler(BadRequestError)
+    def bad_request(error: BadRequestError) -> Response:
         return _problem(400, "Bad Request", str(error))
 
     @app.errorhandler(HTTPException)

@@ -7,7 +7,7 @@ Nothing here runs while the service does: it reads the finished drawings from v1
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 GRID = 40
@@ -19,6 +19,8 @@ HORN_SHADE, HORN_LIGHT, WHITE, PUPIL, MOUTH, TONGUE, CHEEK, IRIS = range(8, 16)
 
 Cell = tuple[int, int]
 Cells = dict[Cell, int]
+Test = Callable[[float, float], bool]  # whether a point is inside a shape
+Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Body:
 # --- shapes -------------------------------------------------------------------------------------
 
 
-def fill(inside: Callable[[float, float], bool], role: int = SKIN) -> Cells:
+def fill(inside: Test, role: int = SKIN) -> Cells:
     """All cells whose centre is inside; coordinates have their origin in the middle column, x
     from -19.5 to 19.5, y downwards from 0.5."""
     half = GRID / 2
@@ -49,17 +51,17 @@ def fill(inside: Callable[[float, float], bool], role: int = SKIN) -> Cells:
     }
 
 
-def oval(cx: float, cy: float, rx: float, ry: float, power: float = 2.0) -> Callable[..., bool]:
+def oval(cx: float, cy: float, rx: float, ry: float, power: float = 2.0) -> Test:
     """Inside of an ellipse; a `power` above 2 makes it squarer."""
     return lambda x, y: abs((x - cx) / rx) ** power + abs((y - cy) / ry) ** power <= 1
 
 
-def either(*tests: Callable[..., bool]) -> Callable[..., bool]:
+def either(*tests: Test) -> Test:
     """Inside any of the shapes."""
     return lambda x, y: any(test(x, y) for test in tests)
 
 
-def limb(points: list[tuple[float, float]], widths: list[float]) -> Callable[..., bool]:
+def limb(points: Points, widths: Sequence[float]) -> Test:
     """Inside of a thick line through points; the width (radius) changes from point to point."""
 
     def inside(x: float, y: float) -> bool:
@@ -73,12 +75,12 @@ def limb(points: list[tuple[float, float]], widths: list[float]) -> Callable[...
     return inside
 
 
-def polygon(points: list[tuple[float, float]]) -> Callable[..., bool]:
+def polygon(points: Points) -> Test:
     """Inside of a closed polygon (even-odd rule)."""
 
     def inside(x: float, y: float) -> bool:
         odd = False
-        for (x1, y1), (x2, y2) in zip(points, points[1:] + points[:1], strict=True):
+        for (x1, y1), (x2, y2) in zip(points, [*points[1:], points[0]], strict=True):
             if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
                 odd = not odd
         return odd

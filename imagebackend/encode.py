@@ -1,46 +1,56 @@
-"""Pictures as PNG, SVG and WebP. PNG is written here: four bits a pixel, straight from the cells."""
+"""Pictures as PNG, SVG and WebP. PNG is written here: 4 bits a pixel, straight from cells."""
 
 from __future__ import annotations
 
 import io
 import struct
+import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
 from isal import isal_zlib
 
 from .art import CELLS, GRID
-from .palette import Palette, chunk
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    """One PNG chunk."""
+    crc = zlib.crc32(data, zlib.crc32(kind))
+    return b"".join((len(data).to_bytes(4, "big"), kind, data, crc.to_bytes(4, "big")))
+
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRANSPARENT_FIRST = chunk(b"tRNS", b"\0")
-_END = chunk(b"IEND", b"")
+_TRANSPARENT_FIRST = _chunk(b"tRNS", b"\0")
+_END = _chunk(b"IEND", b"")
 
 
 class _Plan(NamedTuple):
     """What depends only on the size in pixels."""
 
     head: bytes  # signature and IHDR
-    pitch: int  # hex digits a row: two of the filter type, then the pixels, padded to bytes
-    columns: tuple[tuple[slice, slice], ...]  # (place in a row of pixels, cells it shows)
-    rows: tuple[tuple[slice, bytes], ...]  # (bytes of the row, repetitions of it)
+    factor: int  # pixels a cell, when all cells are equally wide; else 0
+    width: int  # pixels in a row of whole bytes
+    columns: tuple[tuple[slice, slice], ...]  # without a factor: (place in the rows, cells shown)
+    rows: tuple[tuple[slice, bytes], ...]  # (bytes of a row, its repetitions and what follows)
 
 
 @lru_cache(maxsize=1024)
 def _plan(size: int) -> _Plan:
-    pitch = 2 + size + size % 2
-    shows = [(2 * i + 1) * GRID // (2 * size) for i in range(size)]  # nearest cell of each pixel
+    width = size + size % 2
+    factor = size // GRID if size % GRID == 0 else 0
+    shown = [(2 * i + 1) * GRID // (2 * size) for i in range(size)]  # nearest cell of each pixel
     columns = tuple(
-        (slice(2 + i, None, pitch), slice(column, None, GRID)) for i, column in enumerate(shows)
+        (slice(i, None, width), slice(column, None, GRID)) for i, column in enumerate(shown)
     )
-    # Filter type 2 is the difference to the row above: a repeated row is all zeros.
-    again = b"\2" + bytes(pitch // 2 - 1)
-    rows = tuple(
-        (slice(row * pitch // 2, (row + 1) * pitch // 2), again * (shows.count(row) - 1))
-        for row in sorted(set(shows))
-    )
+    # A row starts with its filter. Type 2 is "as above, plus": a repeated row is all zeros.
+    again = b"\2" + bytes(width // 2)
+    rows = [
+        (slice(row * width // 2, (row + 1) * width // 2), again * (shown.count(row) - 1) + b"\0")
+        for row in sorted(set(shown))
+    ]
+    rows[-1] = (rows[-1][0], rows[-1][1][:-1])  # no row follows the last one
     header = struct.pack(">IIBBBBB", size, size, 4, 3, 0, 0, 0)
-    return _Plan(_SIGNATURE + chunk(b"IHDR", header), pitch, columns, rows)
+    return _Plan(_SIGNATURE + _chunk(b"IHDR", header), factor, width, columns, tuple(rows))
 
 
 def _digits(cells: int) -> bytes:
@@ -48,23 +58,28 @@ def _digits(cells: int) -> bytes:
     return cells.to_bytes(CELLS // 2, "big").hex().encode()
 
 
-def png(cells: int, palette: Palette, size: int) -> bytes:
-    """A PNG of size x size pixels, the cells enlarged without smoothing."""
+def png(cells: int, colours: bytes, size: int) -> bytes:
+    """A PNG of size x size pixels, the cells enlarged without smoothing; `colours` are those of the
+    16 roles (48 bytes)."""
     plan = _plan(size)
     digits = _digits(cells)
-    wide = bytearray(b"0" * (plan.pitch * GRID))
-    for place, column in plan.columns:
-        wide[place] = digits[column]
+    wide = bytearray(b"0" * (plan.width * GRID))
+    if plan.factor:
+        for i in range(plan.factor):
+            wide[i :: plan.factor] = digits
+    else:
+        for place, column in plan.columns:
+            wide[place] = digits[column]
     lines = bytes.fromhex(wide.decode())
-    raw = b"".join([lines[row] + again for row, again in plan.rows])
-    data = chunk(b"IDAT", isal_zlib.compress(raw, 1))
-    return b"".join((plan.head, palette.plte, _TRANSPARENT_FIRST, data, _END))
+    raw = b"\0" + b"".join([lines[row] + rest for row, rest in plan.rows])
+    data = _chunk(b"IDAT", isal_zlib.compress(raw, 1))
+    return b"".join((plan.head, _chunk(b"PLTE", colours), _TRANSPARENT_FIRST, data, _END))
 
 
-def svg(cells: int, palette: Palette, size: int) -> bytes:
+def svg(cells: int, colours: bytes, size: int) -> bytes:
     """An SVG of the cells: one path a colour, made of runs."""
     digits = _digits(cells).decode()
-    paths: dict[str, list[str]] = {}
+    paths: dict[int, list[str]] = {}
     for y in range(GRID):
         row = digits[y * GRID : (y + 1) * GRID]
         x = 0
@@ -73,12 +88,10 @@ def svg(cells: int, palette: Palette, size: int) -> bytes:
             while end < GRID and row[end] == row[x]:
                 end += 1
             if row[x] != "0":
-                paths.setdefault(row[x], []).append(f"M{x} {y}h{end - x}v1H{x}z")
+                paths.setdefault(int(row[x], 16), []).append(f"M{x} {y}h{end - x}v1H{x}z")
             x = end
     body = "".join(
-        '<path fill="#{:02x}{:02x}{:02x}" d="{}"/>'.format(
-            *palette.colours[int(role, 16)], "".join(runs)
-        )
+        f'<path fill="#{colours[3 * role : 3 * role + 3].hex()}" d="{"".join(runs)}"/>'
         for role, runs in sorted(paths.items())
     )
     return (
@@ -87,11 +100,11 @@ def svg(cells: int, palette: Palette, size: int) -> bytes:
     ).encode()
 
 
-def webp(cells: int, palette: Palette, size: int) -> bytes:
+def webp(cells: int, colours: bytes, size: int) -> bytes:
     """A lossless WebP with the same pixels as the PNG."""
     from PIL import Image  # only WebP needs it: start-up stays short without
 
-    with Image.open(io.BytesIO(png(cells, palette, size))) as image:
+    with Image.open(io.BytesIO(png(cells, colours, size))) as image:
         out = io.BytesIO()
         image.convert("RGBA").save(out, "WEBP", lossless=True, method=0, exact=True)
     return out.getvalue()

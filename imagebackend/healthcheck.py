@@ -1,4 +1,4 @@
-"""Exit code 0 when http://127.0.0.1:PORT/healthz answers 200: `python3 -I -S healthcheck.py PORT`.
+"""Exit code 0 when /healthz answers 200 on 127.0.0.1: `python3 -I -S healthcheck.py [PORT]`.
 
 A raw socket, because importing an HTTP client costs several times the CPU of the check itself.
 """
@@ -6,10 +6,11 @@ A raw socket, because importing an HTTP client costs several times the CPU of th
 import sys
 from _socket import AF_INET, SOCK_STREAM, socket
 
+port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
 connection = socket(AF_INET, SOCK_STREAM)
 connection.settimeout(2)
 try:
-    connection.connect(("127.0.0.1", int(sys.argv[1])))
+    connection.connect(("127.0.0.1", port))
     connection.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     answer = connection.recv(64)
 except OSError as error:

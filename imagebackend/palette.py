@@ -1,22 +1,13 @@
-"""Colours that go together, from the OKLCH colour space (equal steps look equal)."""
+"""Colours that go together, from the OKLCH colour space (equal steps look equal).
+
+Like the drawings, they are computed once and stored in v1.bin: see parts.py.
+"""
 
 from __future__ import annotations
 
 import math
-import struct
-import zlib
-from dataclasses import dataclass
 
 RGB = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """16 colours by role; `plte` is the finished PNG chunk."""
-
-    name: str
-    colours: tuple[RGB, ...]
-    plte: bytes
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> RGB:
@@ -24,13 +15,13 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
     while True:
         a = chroma * math.cos(math.radians(hue))
         b = chroma * math.sin(math.radians(hue))
-        l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-        m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-        s = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+        long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+        medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+        short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
         linear = (
-            4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
-            -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
-            -0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s,
+            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
         )
         if chroma < 0.005 or all(-0.001 <= v <= 1.001 for v in linear):
             r, g, blue = (round(255 * _gamma(min(1.0, max(0.0, v)))) for v in linear)
@@ -40,11 +31,6 @@ def oklch(lightness: float, chroma: float, hue: float) -> RGB:
 
 def _gamma(v: float) -> float:
     return 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """One PNG chunk."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 # Tone: lightness and chroma of the skin.  Scheme: hue distance of horns, of patterns, of the iris.
@@ -60,12 +46,13 @@ _SCHEMES = {
 _HUES = 24
 
 
-def _palette(hue: float, tone: str, scheme: str) -> Palette:
+def _colours(hue: float, tone: str, scheme: str) -> list[RGB]:
+    """The colours of the roles 0 to 15, in their order (see art.py)."""
     light, chroma = _TONES[tone]
     horn, pattern, iris = (hue + turn for turn in _SCHEMES[scheme])
     horn_light = 0.86 if tone == "deep" else 0.68
-    colours = (
-        (0, 0, 0),
+    return [
+        (0, 0, 0),  # never seen: role 0 is transparent
         oklch(0.27, 0.05, hue),
         oklch(light, chroma, hue),
         oklch(min(0.95, light + 0.09), chroma * 0.8, hue + 12),
@@ -81,17 +68,14 @@ def _palette(hue: float, tone: str, scheme: str) -> Palette:
         oklch(0.72, 0.15, 15),
         oklch(0.76, 0.13, 5),
         oklch(0.66, 0.17, iris),
-    )
-    return Palette(
-        f"{tone} {hue:g} {scheme}",
-        colours,
-        chunk(b"PLTE", bytes(v for colour in colours for v in colour)),
-    )
+    ]
 
 
-PALETTES = tuple(
-    _palette(360 / _HUES * step, tone, scheme)
-    for step in range(_HUES)
-    for tone in _TONES
-    for scheme in _SCHEMES
-)
+def palettes() -> dict[str, list[RGB]]:
+    """All palettes by name; colours by role."""
+    return {
+        f"{tone} {360 / _HUES * step:g} {scheme}": _colours(360 / _HUES * step, tone, scheme)
+        for step in range(_HUES)
+        for tone in _TONES
+        for scheme in _SCHEMES
+    }

@@ -12,16 +12,42 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from .art import (
-    BELLY, CELLS, CHEEK, GRID, HORN, HORN_LIGHT, HORN_SHADE, IRIS, LIGHT, LINE, MOUTH, PATTERN, PUPIL,
-    SHADE, SKIN, TONGUE, WHITE, Body, Cells, either, fill, limb, mirrored, moved, outlined, oval,
-    placed, polygon, shaded, sprite,
-)  # fmt: skip
+    BELLY,
+    CELLS,
+    CHEEK,
+    GRID,
+    HORN,
+    HORN_LIGHT,
+    HORN_SHADE,
+    IRIS,
+    LIGHT,
+    LINE,
+    PATTERN,
+    PUPIL,
+    SHADE,
+    SKIN,
+    WHITE,
+    Body,
+    Cells,
+    Points,
+    Test,
+    either,
+    fill,
+    limb,
+    mirrored,
+    moved,
+    outlined,
+    oval,
+    placed,
+    polygon,
+    shaded,
+    sprite,
+)
+from .palette import palettes
 
-Test = Callable[[float, float], bool]
 MIDDLE = GRID // 2
 
 
@@ -71,7 +97,9 @@ def bodies() -> dict[str, Body]:
     return {
         "blob": _body(oval(0, 23, 12, 11.5), 20, 28, 24),
         "egg": _body(_egg, 21, 29, 25),
-        "pear": _body(either(oval(0, 18, 8.8, 7.5), oval(0, 27, 12, 8), oval(0, 22, 9, 6)), 18, 26, 24),
+        "pear": _body(
+            either(oval(0, 18, 8.8, 7.5), oval(0, 27, 12, 8), oval(0, 22, 9, 6)), 18, 26, 24
+        ),
         "pill": _body(oval(0, 22.5, 9.6, 12.4, 3.2), 18, 26, 24),
         "box": _body(oval(0, 23, 11.8, 11.3, 5.5), 20, 28, 25),
         "ghost": _body(_ghost, 20, 27, 25),
@@ -82,7 +110,9 @@ def bodies() -> dict[str, Body]:
             ), 20, 27, 23,
         ),
         "bell": _body(_bell, 18, 26, 26),
-        "mushroom": _body(either(oval(0, 19.5, 13, 8.6, 2.6), oval(0, 28, 8.6, 6.6, 3.5)), 19, 27, 28),
+        "mushroom": _body(
+            either(oval(0, 19.5, 13, 8.6, 2.6), oval(0, 28, 8.6, 6.6, 3.5)), 19, 27, 28
+        ),
         "toad": _body(either(oval(0, 26, 14, 8.6, 2.4), oval(0, 20, 9.5, 7)), 20, 28, 26),
         "heart": _body(
             either(oval(-5.6, 18.6, 6.6, 6.8), oval(5.6, 18.6, 6.6, 6.8),
@@ -191,10 +221,7 @@ def legs(body: Body) -> dict[str, Cells]:
         "wheels": mirrored(
             outlined(fill(oval(-6, b + 1, 3.3, 3.3), PUPIL) | fill(oval(-6, b + 1, 1.4, 1.4), HORN))
         ),
-        "float": {
-            (x, y): SHADE
-            for (x, y) in fill(oval(0, min(b + 4.4, 38.4), 7, 1.1))
-        },
+        "float": fill(oval(0, min(b + 4.4, 38.4), 7, 1.1), SHADE),
     }  # fmt: skip
 
 
@@ -203,7 +230,7 @@ def arms(body: Body) -> dict[str, Cells]:
     s = body.shoulder + 0.5
     e = body.left(body.shoulder) - MIDDLE + 2.0  # x just inside the body's left edge
 
-    def hand(points: list[tuple[float, float]], w: float = 1.7) -> Cells:
+    def hand(points: Points, w: float = 1.7) -> Cells:
         return _skin(limb([(e + x, s + y) for x, y in points], [w] * (len(points) - 1) + [w + 0.5]))
 
     down, up = [(0, 0), (-3, 3), (-4, 6)], [(0, 0), (-3.6, -2), (-5, -7)]
@@ -261,9 +288,11 @@ def patterns(body: Body) -> dict[str, Cells]:
         "plain": {},
         "belly": on(oval(0, body.bottom - 3, 7, 6.5), BELLY),
         "spots": on(spots),
-        "freckles": on(lambda x, y: int(x + 40) % 4 == 1 and int(y + int(x + 40) // 4 * 2) % 4 == 1),
+        "freckles": on(
+            lambda x, y: int(x + 40) % 4 == 1 and int(y + int(x + 40) // 4 * 2) % 4 == 1
+        ),
         "stripes": on(lambda x, y: int(y) % 6 < 2 and abs(x) > 5.4),
-        "bands": on(lambda x, y: (y - middle) % 8 < 3 and y > middle + 4),
+        "bands": on(lambda _, y: (y - middle) % 8 < 3 and y > middle + 4),
         "socks": on(lambda x, y: y > body.bottom - 4 + math.sin(x * 1.2)),
         "cap": on(lambda x, y: y < body.top + 5.5 + math.cos(x * 0.9)),
         "mask": on(either(oval(-4.6, body.eyes, 5.4, 4.6), oval(4.6, body.eyes, 5.4, 4.6)), BELLY),
@@ -283,14 +312,15 @@ def tops(body: Body) -> dict[str, Cells]:
     t = body.top + 0.5
     w = max(4.0, min(8.0, MIDDLE - body.left(body.top + 3)))  # half the head's width near its top
 
-    def tuft(points: list[tuple[float, float]]) -> Cells:
-        return _horn(polygon(points))
-
     up = max(t - 9, 1.2)
     return {
         "none": {},
-        "horns": mirrored(_horn(limb([(-w + 1, t + 2), (-w - 2.4, t - 2), (-w - 1, up)], [2.2, 1.7, 0.5]))),
-        "little horns": mirrored(tuft([(-w - 0.5, t + 3), (-w + 0.6, t - 4.5), (-w + 4.5, t + 1.5)])),
+        "horns": mirrored(
+            _horn(limb([(-w + 1, t + 2), (-w - 2.4, t - 2), (-w - 1, up)], [2.2, 1.7, 0.5]))
+        ),
+        "little horns": mirrored(
+            _horn(polygon([(-w - 0.5, t + 3), (-w + 0.6, t - 4.5), (-w + 4.5, t + 1.5)]))
+        ),
         "unicorn": outlined(
             {
                 (x, y): (HORN if (x + 2 * y) % 5 > 1 else HORN_LIGHT)
@@ -304,36 +334,55 @@ def tops(body: Body) -> dict[str, Cells]:
         "bobble": _line([(0, t + 1), (0, t - 5)]) | _horn(oval(0, max(t - 6, 3.2), 2.4, 2.4)),
         "cat ears": mirrored(
             _skin(polygon([(-w - 2, t + 6), (-w - 1, t - 5.2), (-w + 5.5, t + 1)]))
-            | {c: CHEEK for c in fill(polygon([(-w - 0.7, t + 3), (-w - 0.2, t - 2.4), (-w + 3, t + 0.6)]))}
+            | fill(polygon([(-w - 0.7, t + 3), (-w - 0.2, t - 2.4), (-w + 3, t + 0.6)]), CHEEK)
         ),
         "bear ears": mirrored(
-            _skin(oval(-w - 0.4, t + 0.6, 3.7, 3.7)) | {c: CHEEK for c in fill(oval(-w - 0.4, t + 0.6, 1.8, 1.8))}
+            _skin(oval(-w - 0.4, t + 0.6, 3.7, 3.7))
+            | fill(oval(-w - 0.4, t + 0.6, 1.8, 1.8), CHEEK)
         ),
         "bunny ears": mirrored(
             _skin(limb([(-w + 2.6, t + 2), (-w + 1, max(t - 7.6, 3.6))], [2.2, 2.5]))
-            | {c: CHEEK for c in fill(limb([(-w + 2.2, t - 1), (-w + 1, max(t - 7, 4.2))], [0.8, 1.1]))}
+            | fill(limb([(-w + 2.2, t - 1), (-w + 1, max(t - 7, 4.2))], [0.8, 1.1]), CHEEK)
         ),
         "mohawk": _horn(
-            either(*(polygon([(x - 1.6, t + 3), (x, t - 6 + abs(x)), (x + 2, t + 3)]) for x in (-4.6, -2.3, 0, 2.3, 4.6)))
+            either(
+                *(polygon([(x - 1.6, t + 3), (x, t - 6 + abs(x)), (x + 2, t + 3)])
+                  for x in (-4.6, -2.3, 0, 2.3, 4.6))
+            )
         ),
-        "curls": _horn(either(*(oval(x, t + 0.4 + abs(x) / 5, 2.5, 2.5) for x in (-6.6, -3.3, 0, 3.3, 6.6)))),
-        "quiff": tuft([(-w, t + 3.5), (-w + 0.5, t - 2.5), (-1, t - 6), (4, t - 6.6), (2, t - 3.4), (w, t - 1), (w - 0.6, t + 2.4)]),
+        "curls": _horn(
+            either(*(oval(x, t + 0.4 + abs(x) / 5, 2.5, 2.5) for x in (-6.6, -3.3, 0, 3.3, 6.6)))
+        ),
+        "quiff": _horn(
+            polygon(
+                [(-w, t + 3.5), (-w + 0.5, t - 2.5), (-1, t - 6), (4, t - 6.6), (2, t - 3.4),
+                 (w, t - 1), (w - 0.6, t + 2.4)]
+            )
+        ),
         "sprout": _line([(0, t + 1), (0, t - 4)])
         | mirrored(_horn(limb([(-1, t - 3.6), (-4.8, max(t - 6, 3.2))], [1, 2.1]))),
         "crown": outlined(
-            fill(polygon([(-6, t + 2.4), (-6.6, t - 5.4), (-3.2, t - 2), (0, t - 6.6), (3.2, t - 2), (6.6, t - 5.4), (6, t + 2.4)]), HORN)
-            | {(MIDDLE + x, round(t) + 0): WHITE for x in (-4, -1, 0, 3)}
+            fill(
+                polygon(
+                    [(-6, t + 2.4), (-6.6, t - 5.4), (-3.2, t - 2), (0, t - 6.6), (3.2, t - 2),
+                     (6.6, t - 5.4), (6, t + 2.4)]
+                ),
+                HORN,
+            )
+            | {(MIDDLE + x, round(t)): WHITE for x in (-4, -1, 0, 3)}
         ),
         "top hat": outlined(
             fill(polygon([(-4.6, t + 0.4), (-5, up + 0.6), (5, up + 0.6), (4.6, t + 0.4)]), PUPIL)
             | fill(polygon([(-4.8, t + 0.4), (-4.8, t - 2), (4.8, t - 2), (4.8, t + 0.4)]), HORN)
             | fill(oval(0, t + 1.2, 8.4, 1.4, 4), PUPIL)
         ),
-        "fin": _horn(polygon([(-3.5, t + 4), (-2, t - 3), (3.5, up + 1), (2.4, t - 2), (5, t + 4)])),
+        "fin": _horn(
+            polygon([(-3.5, t + 4), (-2, t - 3), (3.5, up + 1), (2.4, t - 2), (5, t + 4)])
+        ),
     }  # fmt: skip
 
 
-def _line(points: list[tuple[float, float]]) -> Cells:
+def _line(points: Points) -> Cells:
     return fill(limb(points, [0.75] * len(points)), LINE)
 
 
@@ -360,7 +409,7 @@ def eyes(body: Body, gaze: tuple[float, float]) -> dict[str, Cells]:
         gleam = fill(oval(px - pupil / 2.2, py - pupil / 2.2, pupil / 2.3, pupil / 2.3), WHITE)
         return cells | gleam
 
-    def lid(cells: Cells, part: Callable[[float, float], bool], edge: int = LINE) -> Cells:
+    def lid(cells: Cells, part: Test, edge: int = LINE) -> Cells:
         shut = {at: SHADE for at in fill(part) if cells.get(at, LINE) != LINE}
         rim = {(x, y + 1): edge for x, y in shut if (x, y + 1) not in shut and (x, y + 1) in cells}
         return cells | shut | rim
@@ -383,7 +432,7 @@ def eyes(body: Body, gaze: tuple[float, float]) -> dict[str, Cells]:
         "three": ball(-6, c + 1, 2.4, 1.3) | ball(6, c + 1, 2.4, 1.3) | ball(0, c - 1.6, 3, 1.6),
         "dots": dots(-4.5, c, 1.7) | dots(4.5, c, 1.7),
         "wide": dots(-5.6, c, 2.2) | dots(5.6, c, 2.2),
-        "sleepy": lid(two, lambda x, y: y < c - 0.2),
+        "sleepy": lid(two, lambda _, y: y < c - 0.2),
         "cross": lid(two, lambda x, y: y < c - 2.4 + (5 - abs(x)) * 0.5),
         "sad": lid(big, lambda x, y: y < c - 3.6 + abs(x) * 0.42),
         "happy": stroke(happy, -4) | stroke(happy, 5),
@@ -445,15 +494,7 @@ def extras(body: Body) -> dict[str, Cells]:
             for at, role in moved(sprite("##.\n#pp\n.p."), MIDDLE + 8, m + 2).items()
             if at in skin
         },
-        "brows": {
-            at: LINE
-            for at in fill(
-                either(
-                    limb([(-7, c - 4), (-3, c - 5)], [0.7, 0.7]),
-                    limb([(7, c - 4), (3, c - 5)], [0.7, 0.7]),
-                )
-            )
-        },
+        "brows": mirrored(fill(limb([(-7, c - 4), (-3, c - 5)], [0.7, 0.7]), LINE)),
     }
 
 
@@ -484,13 +525,18 @@ def draw(name: str, body: Body) -> dict[str, dict[str, Cells]]:
 
 
 def pack() -> bytes:
-    """All drawings as one file: a line of JSON (for each body its slots, each a list of part names),
-    then the drawings in that order, 800 bytes each (two cells a byte, row by row), all deflated."""
-    index = []
+    """All drawings and palettes as one file, deflated.
+
+    First a line of JSON: `palettes`, their names, and `bodies`, for each its slots, each a list of
+    part names. Then the palettes, 48 bytes each (red, green, blue of the 16 roles), and the
+    drawings in the order of the names, 800 bytes each (two cells a byte, row by row).
+    """
+    colours = palettes()
+    bodies_slots = []
     pixels = bytearray()
     for name, body in bodies().items():
         slots = draw(name, body)
-        index.append({slot: list(drawings) for slot, drawings in slots.items()})
+        bodies_slots.append({slot: list(drawings) for slot, drawings in slots.items()})
         for drawings in slots.values():
             for cells in drawings.values():
                 digits = ["0"] * CELLS
@@ -498,7 +544,9 @@ def pack() -> bytes:
                     if 0 <= x < GRID and 0 <= y < GRID:
                         digits[y * GRID + x] = f"{role:x}"
                 pixels += bytes.fromhex("".join(digits))
-    return zlib.compress(json.dumps(index).encode() + b"\n" + pixels, 9)
+    head = json.dumps({"palettes": list(colours), "bodies": bodies_slots}).encode()
+    lookup = bytes(v for palette in colours.values() for colour in palette for v in colour)
+    return zlib.compress(head + b"\n" + lookup + pixels, 9)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,14 @@ left cell in its highest bits. So laying a part over a picture is two integer op
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from .art import CELLS
-from .palette import PALETTES
 
 VERSION = "v1"  # of the algorithm: in its URLs a picture never changes
 
@@ -28,42 +27,49 @@ class Part(NamedTuple):
     paint: int
 
 
-def _read(path: Path) -> list[dict[str, list[Part]]]:
-    """The drawings (see parts.py): for each body, its slots from back to front, each its parts."""
-    index, _, pixels = zlib.decompress(path.read_bytes()).partition(b"\n")
-    size = CELLS // 2
+class Palette(NamedTuple):
+    """The colours of the 16 roles: red, green and blue, 48 bytes."""
+
+    name: str
+    colours: bytes
+
+
+def _read(path: Path) -> tuple[list[Palette], list[dict[str, list[Part]]]]:
+    """The palettes, and for each body its slots from back to front, each its parts. The format is
+    described in parts.py."""
+    head, _, data = zlib.decompress(path.read_bytes()).partition(b"\n")
+    index = json.loads(head)
+    stream = io.BytesIO(data)
     ones = int("1" * CELLS, 16)
     everything = 15 * ones
-    at = 0
 
     def part(name: str) -> Part:
-        nonlocal at
-        paint = int.from_bytes(pixels[at : at + size], "big")
-        at += size
+        paint = int.from_bytes(stream.read(CELLS // 2), "big")
         painted = (paint | paint >> 1 | paint >> 2 | paint >> 3) & ones  # one bit a painted cell
         return Part(name, everything ^ 15 * painted, paint)
 
-    return [
+    palettes = [Palette(name, stream.read(48)) for name in index["palettes"]]
+    bodies = [
         {slot: [part(name) for name in names] for slot, names in body.items()}
-        for body in json.loads(index)
+        for body in index["bodies"]
     ]
+    return palettes, bodies
 
 
-_BODIES = _read(Path(__file__).with_name(f"{VERSION}.bin"))
+_PALETTES, _BODIES = _read(Path(__file__).with_name(f"{VERSION}.bin"))
 _SLOTS = tuple(_BODIES[0])
 _CHOICES = tuple(tuple(tuple(parts) for parts in body.values()) for body in _BODIES)
 
 # Different choices; every body has the same number of parts in each slot.
-COUNT = len(PALETTES) * len(_CHOICES) * math.prod(len(parts) for parts in _CHOICES[0])
+COUNT = len(_PALETTES) * len(_CHOICES) * math.prod(len(parts) for parts in _CHOICES[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Monster:
-    """What an id stands for. `parts` go from back to front, `palette` is an index into PALETTES,
-    `digest` names it in an ETag (80 bits in hex)."""
+class Monster(NamedTuple):
+    """What an id stands for. `parts` go from back to front, `digest` names it in an ETag (80 bits
+    in hex)."""
 
-    parts: tuple[Part, ...]
-    palette: int
+    parts: list[Part]
+    palette: Palette
     digest: str
 
 
@@ -71,13 +77,13 @@ def monster(name: str) -> Monster:
     """The monster of an id: any string, the same answer for ever."""
     hashed = hashlib.sha256(name.encode("utf-8", "surrogatepass"))
     number = int.from_bytes(hashed.digest()[:16], "big")
-    number, palette = divmod(number, len(PALETTES))
+    number, palette = divmod(number, len(_PALETTES))
     number, body = divmod(number, len(_CHOICES))
     parts = []
     for choices in _CHOICES[body]:
         number, pick = divmod(number, len(choices))
         parts.append(choices[pick])
-    return Monster(tuple(parts), palette, hashed.hexdigest()[:20])
+    return Monster(parts, _PALETTES[palette], hashed.hexdigest()[:20])
 
 
 def picture(what: Monster) -> int:
@@ -91,4 +97,4 @@ def picture(what: Monster) -> int:
 def describe(what: Monster) -> dict[str, str]:
     """The names of a monster's parts by slot, and of its palette."""
     names = {slot: part.name for slot, part in zip(_SLOTS, what.parts, strict=True)}
-    return names | {"palette": PALETTES[what.palette].name}
+    return names | {"palette": what.palette.name}
