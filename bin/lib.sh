@@ -53,12 +53,12 @@ ensure_packages() {
     die "apt-get could not install ${missing[*]}: its messages are above."
 }
 
-# _apt_install NAME…: one installer at a time; the freshly installed daemons stay off, because
-# what needs one (a registry, a redis) starts its own where it wants it.
+# _apt_install NAME…: one installer at a time; its messages are shown if it fails. The freshly
+# installed daemons stay off: what needs one (a registry, a redis) starts its own where it wants it.
 _apt_install() (
-  policy=/usr/sbin/policy-rc.d
+  policy=/usr/sbin/policy-rc.d log=$CACHE_DIR/apt.log
   mkdir -p "$CACHE_DIR"
-  exec 9>"$CACHE_DIR/.apt.lock"
+  exec 9>"$CACHE_DIR/apt.lock"
   flock 9
   if [[ ! -e $policy ]]; then
     trap 'rm -f "$policy"' EXIT
@@ -66,10 +66,11 @@ _apt_install() (
     chmod 755 "$policy"
   fi
   export DEBIAN_FRONTEND=noninteractive
-  install=(apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends install)
-  # Package lists may be old or empty: ask the archive only when a dry run with what is here fails.
-  "${install[@]}" --simulate "$@" >/dev/null 2>&1 || apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
-  "${install[@]}" "$@" >&2 || { apt-get -qq update >&2 && "${install[@]}" "$@" >&2; }
+  apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 --no-install-recommends)
+  # The package lists may be old or empty: only then the archive is asked for new ones.
+  "${apt[@]}" install "$@" >"$log" 2>&1 ||
+    { "${apt[@]}" update && "${apt[@]}" install "$@"; } >"$log" 2>&1 ||
+    { cat "$log" >&2 && exit 1; }
 )
 
 # find_python [VERSION]: prints the newest Python from 3.11 to 3.14 that can make virtual
