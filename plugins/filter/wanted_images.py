@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: One entry an image, with key, name, tag, built, context, source_hash and source.
+  description: One entry an image, with key, built, context or source, and image for the registry.
   type: list
   elements: dict
 """

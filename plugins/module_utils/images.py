@@ -31,35 +31,43 @@ def path_in_registry(reference: str) -> str:
 
 
 def ignore_patterns(dockerignore: str) -> tuple[str, ...]:
-    """The patterns of a .dockerignore (comments and blank lines dropped).
-
-    Raises ValueError for an exception (`!pattern`): it would need Docker's own order of rules.
-    """
-    lines = (line.strip().strip("/") for line in dockerignore.splitlines())
-    patterns = tuple(line for line in lines if line and not line.startswith("#"))
-    for pattern in patterns:
-        if pattern.startswith("!"):
-            raise ValueError(
-                f".dockerignore: the exception {pattern} is not supported here. "
-                "List what is to be left out instead."
-            )
-    return patterns
+    """The patterns of a .dockerignore, comments and blank lines dropped, in their order."""
+    lines = (line.strip() for line in dockerignore.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def is_ignored(path: str, patterns: Iterable[str]) -> bool:
-    """Whether a path (relative, with `/`) or a folder above it matches one of the patterns."""
+    """Whether a path (relative, with `/`) is left out of a build context.
+
+    The last pattern that matches the path or a folder above it decides; `!` takes it back in, as
+    Docker's own documentation of .dockerignore says.
+    """
     parts = path.split("/")
     above = ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    ignored = False
     for pattern in patterns:
-        anywhere = pattern.startswith("**/")
-        plain = pattern[3:] if anywhere else pattern
-        for candidate in above:
-            name = candidate.rsplit("/", 1)[-1]
-            if fnmatch.fnmatchcase(candidate, plain) or (
-                anywhere and fnmatch.fnmatchcase(name, plain)
-            ):
-                return True
-    return False
+        exception = pattern.startswith("!")
+        plain = pattern.lstrip("!").strip("/")
+        anywhere = plain.startswith("**/")
+        plain = plain.removeprefix("**/")
+        # In Docker's patterns a star stays within one name, so the depths must agree.
+        if any(
+            _matches(
+                candidate.split("/")[-len(plain.split("/")) :]
+                if anywhere
+                else candidate.split("/"),
+                plain.split("/"),
+            )
+            for candidate in above
+        ):
+            ignored = not exception
+    return ignored
+
+
+def _matches(names: list[str], patterns: list[str]) -> bool:
+    return len(names) == len(patterns) and all(
+        fnmatch.fnmatchcase(name, pattern) for name, pattern in zip(names, patterns, strict=True)
+    )
 
 
 def tree_hash(folder: Path) -> str:
@@ -92,7 +100,7 @@ def wanted_images(
     sources: str,
     load: bool,
 ) -> list[dict[str, Any]]:
-    """What has to be asked for: [{key, name, tag, built, context, source_hash, source}].
+    """What has to be asked for: [{key, built, context or source, image{name, tag, source_hash}}].
 
     Contexts are folders below `sources`. With `load` an upstream image is kept in our registry
     under its own path. Raises ValueError for a context without a Dockerfile.
@@ -104,11 +112,13 @@ def wanted_images(
             wanted.append(
                 {
                     "key": key,
-                    "name": f"{registry}/{image['repository']}",
-                    "tag": tag,
                     "built": True,
                     "context": str(context),
-                    "source_hash": tree_hash(context),
+                    "image": {
+                        "name": f"{registry}/{image['repository']}",
+                        "tag": tag,
+                        "source_hash": tree_hash(context),
+                    },
                 }
             )
     for key, reference in upstream.items():
@@ -117,10 +127,12 @@ def wanted_images(
             wanted.append(
                 {
                     "key": key,
-                    "name": f"{registry}/{path_in_registry(reference)}" if load else name,
-                    "tag": upstream_tag or "latest",
                     "built": False,
                     "source": reference,
+                    "image": {
+                        "name": f"{registry}/{path_in_registry(reference)}" if load else name,
+                        "tag": upstream_tag or "latest",
+                    },
                 }
             )
     return wanted
@@ -131,11 +143,12 @@ def image_references(
 ) -> dict[str, str]:
     """{key: reference with digest}; later answers count more. Without a digest, name and tag."""
     references: dict[str, str] = {}
-    for image in wanted:
+    for one in wanted:
+        image = one["image"]
         reference = f"{image['name']}:{image['tag']}"
         for answer in answers:
             reference = answer.get(image["name"], {}).get("ref") or reference
-        references[image["key"]] = reference
+        references[one["key"]] = reference
     return references
 
 
