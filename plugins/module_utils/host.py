@@ -34,6 +34,16 @@ def parse_os_release(text: str) -> dict[str, Any]:
     }
 
 
+def parse_hosts(text: str) -> dict[str, str]:
+    """hosts(5) as {name: address}; as for the resolver, a name's first line counts."""
+    hosts: dict[str, str] = {}
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        for name in names:
+            hosts.setdefault(name, address)
+    return hosts
+
+
 def parse_memory(meminfo: str) -> int:
     """MemTotal of /proc/meminfo, in bytes; 0 when it is not there."""
     for line in meminfo.splitlines():

@@ -114,6 +114,16 @@ reserved:
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
+files:
+  description:
+    - SHA-256 of each file that the roles write, by path.
+    - A role whose file is as it should be needs no task to find that out.
+  returned: always
+  type: dict
+hosts:
+  description: Names of C(/etc/hosts) with the address that comes first for each.
+  returned: always
+  type: dict
 time_epoch:
   description: The host's clock, in seconds since 1970.
   returned: always
@@ -128,6 +138,8 @@ controller_after:
   type: float
 """
 
+import glob
+import hashlib
 import importlib.util
 import os
 import platform
@@ -146,6 +158,13 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 )
 
 DAEMON_JSON = Path("/etc/docker/daemon.json")
+# Whatever the roles write on a host for good, daemon.json aside.
+WRITTEN_BY_ROLES = (
+    "/etc/docker/certs.d/*/ca.crt",
+    "/etc/monsterstack-swarm-firewall.nft",
+    "/etc/sysctl.d/90-monsterstack-swarm.conf",
+    "/etc/systemd/system/monsterstack-swarm-firewall.service",
+)
 
 
 def read(path: Path | str) -> str | None:
@@ -154,6 +173,18 @@ def read(path: Path | str) -> str | None:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+
+
+def file_hashes() -> dict[str, str]:
+    """SHA-256 in hex of what the roles wrote, by path; a file that cannot be read is left out."""
+    hashes: dict[str, str] = {}
+    for pattern in WRITTEN_BY_ROLES:
+        for path in glob.glob(pattern):
+            try:
+                hashes[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            except OSError:
+                continue
+    return hashes
 
 
 def processes_by_socket() -> dict[str, str]:
@@ -269,6 +300,8 @@ def main() -> None:
             name: importlib.util.find_spec(name) is not None
             for name in ("docker", "yaml", "jsondiff")
         },
+        files=file_hashes(),
+        hosts=host.parse_hosts(read("/etc/hosts") or ""),
         time_epoch=time.time(),
         **engine,
     )

@@ -216,3 +216,12 @@ def test_reserved_counts_only_placed_tasks_that_are_to_run() -> None:
     assert host.summarise_reserved(tasks, [service("s", "shop")]) == {
         "a": {"shop": {"cpus": 0.2, "memory_bytes": 20}}
     }
+
+
+def test_hosts() -> None:
+    text = "127.0.0.1 localhost lo # a comment\n\n# 192.0.2.1 no\n192.0.2.2 registry\n::1 localhost"
+    assert host.parse_hosts(text) == {
+        "localhost": "127.0.0.1",
+        "lo": "127.0.0.1",
+        "registry": "192.0.2.2",
+    }

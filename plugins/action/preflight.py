@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""preflight: see the module of that name for its documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
+from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+
+COLLECTION = Path(__file__).resolve().parents[2]
+HOST_VARIABLES = ("zone", "node_labels", "node_availability")
+
+
+class ActionModule(ActionBase):
+    """Works on the controller alone."""
+
+    _requires_connection = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(
+            argument_spec={
+                "stage": {"type": "str", "choices": ["inventory", "hosts"], "required": True},
+                "managers": {"type": "list", "elements": "str"},
+                "workers": {"type": "list", "elements": "str"},
+                "info_variable": {"type": "str", "default": "__host_info"},
+                "stack": {"type": "str", "default": ""},
+                "compose": {"type": "dict"},
+                "spread_by_zone": {"type": "bool"},
+                "published_ports": {"type": "list", "elements": "int", "default": []},
+                "pins": {"type": "dict", "default": {}},
+                "tags": {"type": "dict", "default": {}},
+                "known_variables": {"type": "list", "elements": "str", "default": []},
+                "memory_min_mb": {"type": "int", "default": 400},
+                "fail": {"type": "bool", "default": True},
+            }
+        )
+        hosts = self._hosts(args, task_vars or {})
+        findings: list[preflight.Finding] = []
+        document: compose.Compose | None = None
+        if args["compose"] is not None:
+            try:
+                document = compose.parse(args["compose"])
+            except compose.ComposeError as problem:
+                where = f"compose file of {args['stack']}" if args["stack"] else "compose file"
+                findings.append(preflight.error(where, str(problem), "Correct it."))
+        if args["stage"] == "inventory":
+            findings += self._check_inventory(args, hosts, document)
+        else:
+            memory = args["memory_min_mb"] * 2**20
+            ports, stack = args["published_ports"], args["stack"]
+            findings += preflight.check_hosts(hosts, document, stack, ports, memory)
+            if document:
+                findings += preflight.check_capacity(document, hosts, stack, args["pins"])
+        return _result(findings, args["fail"])
+
+    def _hosts(self, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[InventoryHost]:
+        """The hosts as the inventory has them, managers first."""
+        hosts: list[InventoryHost] = []
+        for group in ("managers", "workers"):
+            names = args[group]
+            for name in task_vars["groups"].get(group, []) if names is None else names:
+                variables = task_vars["hostvars"][name]
+                zone = variables.get("zone")
+                labels = {"zone": str(zone)} if zone not in (None, "") else {}
+                labels |= {k: str(v) for k, v in (variables.get("node_labels") or {}).items()}
+                info = variables.get(args["info_variable"]) or {}
+                address = variables.get("ansible_host")
+                hosts.append(
+                    InventoryHost(
+                        name=name,
+                        group=group,
+                        address=str(address) if address else None,
+                        local=variables.get("ansible_connection") == "local",
+                        labels=labels,
+                        availability=variables.get("node_availability"),
+                        variables=frozenset(variables),
+                        ssh_port=int(variables.get("ansible_port") or 22),
+                        info=info if "swarm" in info else None,
+                    )
+                )
+        return hosts
+
+    def _check_inventory(
+        self,
+        args: Mapping[str, Any],
+        hosts: list[InventoryHost],
+        document: compose.Compose | None,
+    ) -> list[preflight.Finding]:
+        spread = args["spread_by_zone"]
+        if spread is None:
+            spread = document is not None and any(
+                preference == "node.labels.zone"
+                for service in document.services.values()
+                for preference in service.preferences
+            )
+        known, roles = self._role_variables()
+        known |= {*args["known_variables"], *HOST_VARIABLES}
+        prefixes = [f"{name}_" for name in [*roles, "monsterstack", args["stack"]] if name]
+        return [
+            *preflight.check_groups(hosts),
+            *preflight.check_addresses(hosts),
+            *preflight.check_placement_variables(hosts, spread),
+            *preflight.check_ports(document, args["published_ports"], hosts),
+            *preflight.check_tags(args["tags"]),
+            *preflight.check_variables(hosts, known, prefixes),
+        ]
+
+    def _role_variables(self) -> tuple[set[str], list[str]]:
+        """(inputs of all of the collection's roles, their names)."""
+        known: set[str] = set()
+        roles: list[str] = []
+        for specs in sorted(COLLECTION.glob("roles/*/meta/argument_specs.yml")):
+            roles.append(specs.parents[1].name)
+            content = self._loader.load_from_file(str(specs))
+            for entry in content["argument_specs"].values():
+                known.update(entry.get("options") or {})
+        return known, roles
+
+
+def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
+    by_level = {
+        level: [str(finding) for finding in findings if finding.level == level]
+        for level in ("error", "warning", "notice")
+    }
+    result: dict[str, Any] = {
+        "changed": False,
+        "findings": [dataclasses.asdict(finding) for finding in findings],
+        "errors": by_level["error"],
+        "notices": by_level["notice"],
+    }
+    if by_level["warning"]:
+        result["warnings"] = by_level["warning"]
+    if by_level["error"] and fail:
+        result.update(failed=True, msg="\n".join(by_level["error"]))
+    return result

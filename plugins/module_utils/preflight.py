@@ -1,0 +1,521 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What cannot work is said before anything changes: all findings at once, each with its remedy."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import Compose, Service
+from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import TAG_PATTERN
+from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
+    Constraint,
+    ConstraintError,
+    Demand,
+    Node,
+    Shortage,
+    fit,
+    mebibytes,
+    parse_constraint,
+)
+
+RESERVED_PORTS = {
+    22: "SSH",
+    2377: "Swarm's managers",
+    7946: "Swarm's nodes",
+    4789: "Swarm's overlay networks",
+}
+AVAILABILITIES = ("active", "pause", "drain")
+MOST_MANAGERS = 7
+CLOCK_LIMIT = 5.0
+ON_WORKERS = Constraint("node.role", False, "worker")
+LABEL = "node.labels."
+ZONE = "zone"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`level` is error, warning or notice; `where` a host, `host/variable` or service."""
+
+    level: str
+    where: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.problem}"
+        text += "" if text.endswith((".", "?")) else "."
+        return f"{text} {self.remedy}".strip()
+
+
+@dataclass(frozen=True)
+class InventoryHost:
+    """A host as the inventory has it; `info` is host_info's result where it is known."""
+
+    name: str
+    group: str
+    address: str | None = None
+    local: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    availability: str | None = None
+    variables: frozenset[str] = frozenset()
+    ssh_port: int = 22
+    info: Mapping[str, Any] | None = None
+
+
+def error(where: str, problem: str, remedy: str) -> Finding:
+    return Finding("error", where, problem, remedy)
+
+
+def warning(where: str, problem: str, remedy: str) -> Finding:
+    return Finding("warning", where, problem, remedy)
+
+
+def notice(where: str, problem: str) -> Finding:
+    return Finding("notice", where, problem, "")
+
+
+# The inventory alone
+
+
+def check_groups(hosts: Sequence[InventoryHost]) -> list[Finding]:
+    """Number of managers, and hosts that are named twice."""
+    findings: list[Finding] = []
+    managers = [host.name for host in hosts if host.group == "managers"]
+    count = len(managers)
+    if not count:
+        text = "the group has no host, so there is nobody to lead the swarm"
+        findings.append(error("managers", text, "Put 1, 3, 5 or 7 hosts into it."))
+    elif count > MOST_MANAGERS:
+        text = f"{count} managers agree slower and survive no more than people can look after"
+        findings.append(error("managers", text, "Use at most 7, and make the others workers."))
+    elif count % 2 == 0:
+        text = f"{count} managers keep no better quorum than {count - 1}: use 1, 3, 5 or 7"
+        findings.append(error("managers", text, ""))
+    workers = {host.name for host in hosts if host.group == "workers"}
+    for name in dict.fromkeys(managers):
+        if name in workers:
+            text = "the host stands in the groups managers and workers"
+            findings.append(error(name, text, "Take it out of one of them."))
+    return findings
+
+
+def check_addresses(hosts: Sequence[InventoryHost]) -> list[Finding]:
+    """Every host has an address of its own that can be one."""
+    findings: list[Finding] = []
+    owners: dict[str, str] = {}
+    for host in {host.name: host for host in hosts}.values():
+        where, address = f"{host.name}/ansible_host", host.address
+        if not address:
+            if not _is_ip(host.name):
+                text = "the host has no address"
+                remedy = "Set ansible_host to the address that the other nodes reach it by."
+                findings.append(error(where, text, remedy))
+            continue
+        if not _is_ip(address) and set(address) <= set("0123456789."):
+            text = f"{address} is no IP address"
+            findings.append(error(where, text, "Correct it."))
+        elif _is_ip(address) and ipaddress.ip_address(address).is_loopback and not host.local:
+            text = f"{address} leads every host to itself"
+            remedy = "Set it to the address that the other nodes reach it by."
+            findings.append(error(where, text, remedy))
+        if address in owners:
+            text = f"{address} is the address of {owners[address]} too"
+            findings.append(error(where, text, "Give each node its own."))
+        owners.setdefault(address, host.name)
+    return findings
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def check_placement_variables(
+    hosts: Sequence[InventoryHost], spread_by_zone: bool
+) -> list[Finding]:
+    """Zones and availability."""
+    findings: list[Finding] = []
+    for host in hosts:
+        if host.availability is not None and host.availability not in AVAILABILITIES:
+            text = f"{host.availability!r} is no availability"
+            where = f"{host.name}/node_availability"
+            findings.append(error(where, text, f"Use one of {', '.join(AVAILABILITIES)}."))
+    working = [host for host in hosts if host.group == "workers"] or list(hosts)
+    zoned = {host.name for host in working if host.labels.get(ZONE)}
+    if spread_by_zone or zoned:
+        why = "tasks are to be spread by zone" if spread_by_zone else "other hosts have a zone"
+        for host in working:
+            if host.name not in zoned:
+                text = f"the host has no zone, but {why}"
+                remedy = "Set zone to the place where it stands, for example zone: a."
+                findings.append(error(f"{host.name}/zone", text, remedy))
+    return findings
+
+
+def check_ports(
+    compose: Compose | None, published: Sequence[int], hosts: Sequence[InventoryHost]
+) -> list[Finding]:
+    """Reserved ports, and ports that two services want."""
+    findings: list[Finding] = []
+    reserved = {**dict.fromkeys((host.ssh_port for host in hosts), "SSH"), **RESERVED_PORTS}
+    owners: dict[tuple[int, str], str] = {(port, "tcp"): "another service" for port in published}
+    wanted = [(number, "tcp", "published_ports") for number in published]
+    for service in compose.services.values() if compose else ():
+        for port in service.ports:
+            if not port.published:
+                continue
+            wanted.append((port.published, port.protocol, f"service {service.name}"))
+            key = (port.published, port.protocol)
+            if key in owners:
+                text = f"publishes port {port.published}/{port.protocol}, as does {owners[key]}"
+                remedy = "Give one of them another port."
+                findings.append(error(f"service {service.name}", text, remedy))
+            owners.setdefault(key, f"the service {service.name}")
+    for number, protocol, where in wanted:
+        if number in reserved:
+            text = f"port {number}/{protocol} belongs to {reserved[number]}"
+            remedy = "Publish another one: on this one the nodes would lock themselves out."
+            findings.append(error(where, text, remedy))
+        elif not 0 < number < 65536:
+            findings.append(error(where, f"{number} is no port", "Use one of 1 to 65535."))
+    return findings
+
+
+def check_tags(tags: Mapping[str, Any]) -> list[Finding]:
+    """Tags as Docker takes them, and as people meant them."""
+    findings: list[Finding] = []
+    for name, value in tags.items():
+        if isinstance(value, bool | int | float):
+            text = f"the tag came as the number {value}, so a zero at its end may be lost"
+            remedy = f'Pass it as text: -e {name}=2.10, or -e \'{{"{name}": "2.10"}}\'.'
+            findings.append(error(name, text, remedy))
+        elif not isinstance(value, str) or not TAG_PATTERN.fullmatch(value):
+            remedy = (
+                "Use letters, digits, '_', '.' and '-', at most 128, and neither '.' nor '-' first."
+            )
+            findings.append(error(name, f"{value!r} cannot be an image tag", remedy))
+    return findings
+
+
+def check_variables(
+    hosts: Sequence[InventoryHost], known: Iterable[str], prefixes: Sequence[str]
+) -> list[Finding]:
+    """Variables that begin like ours but that nothing reads, and near misses of our own names."""
+    known = set(known)
+    users: dict[str, list[str]] = {}
+    for host in hosts:
+        for variable in host.variables - known:
+            if host.name not in users.setdefault(variable, []):
+                users[variable].append(host.name)
+    everyone = len({host.name for host in hosts})
+    findings: list[Finding] = []
+    for variable, names in sorted(users.items()):
+        ours = variable.startswith(tuple(prefixes))
+        close = difflib.get_close_matches(variable, known, 1, 0.6 if ours else 0.88)
+        if not ours and not close:
+            continue
+        where = variable if len(names) == everyone else f"{', '.join(names)}/{variable}"
+        hint = f"Did you mean {close[0]}?" if close else "Remove it, or correct its name."
+        if ours:
+            findings.append(error(where, "nothing here has such a variable", hint))
+        else:
+            findings.append(warning(where, f"this looks like {close[0]}, but is not read", hint))
+    return findings
+
+
+# With what the hosts say of themselves
+
+
+def check_hosts(
+    hosts: Sequence[InventoryHost],
+    compose: Compose | None,
+    stack: str,
+    published: Sequence[int],
+    memory_min: int,
+) -> list[Finding]:
+    """System, memory, clocks, names, settings of the engine and ports of each host."""
+    known = [host for host in hosts if host.info]
+    findings = [
+        notice(host.name, "could not be looked at, and is left out of the checks")
+        for host in hosts
+        if not host.info
+    ]
+    for host in known:
+        info = host.info or {}
+        system, engine = info["os"], info["engine"]
+        if not system["supported"]:
+            text = f"{system['pretty_name'] or 'its system'} is not one that this is tested on"
+            if engine["installed"]:
+                findings.append(warning(host.name, text, "Its Docker Engine is used as it is."))
+            else:
+                remedy = "Use Debian 12 or 13, or install a Docker Engine on it yourself."
+                findings.append(error(host.name, text, remedy))
+        if info["memory_bytes"] < memory_min:
+            text = f"has {mebibytes(info['memory_bytes'])} of memory"
+            remedy = f"Give it {mebibytes(memory_min)} or more."
+            findings.append(error(host.name, text, remedy))
+        if engine["live_restore"]:
+            text = "live-restore is on, and Docker then joins no swarm"
+            remedy = "Remove live-restore from /etc/docker/daemon.json and restart Docker."
+            findings.append(error(host.name, text, remedy))
+        if engine["daemon_json_error"]:
+            text = f"/etc/docker/daemon.json cannot be read: {engine['daemon_json_error']}"
+            findings.append(error(host.name, text, "Correct or remove the file."))
+        own = {entry["address"] for entry in info["addresses"]}
+        if own and host.address and _is_ip(host.address) and host.address not in own:
+            text = f"none of its interfaces has the address {host.address}"
+            remedy = "Swarm needs one that the host itself has: see swarm_advertise_address."
+            findings.append(warning(f"{host.name}/ansible_host", text, remedy))
+        findings += _check_taken_ports(host, compose, published)
+    findings += _check_names(known)
+    findings += _check_clocks(known)
+    return findings + _check_other_stacks(known, compose, stack)
+
+
+def _check_names(hosts: Sequence[InventoryHost]) -> list[Finding]:
+    by_name: dict[str, list[str]] = {}
+    for host in hosts:
+        by_name.setdefault((host.info or {})["hostname"], []).append(host.name)
+    return [
+        error(
+            ", ".join(names),
+            f"these hosts all call themselves {hostname}",
+            "Give each its own host name (hostnamectl set-hostname): Swarm shows nodes by it.",
+        )
+        for hostname, names in by_name.items()
+        if len(set(names)) > 1
+    ]
+
+
+def _check_clocks(hosts: Sequence[InventoryHost]) -> list[Finding]:
+    # A host's clock was read between two readings of the controller's: its error is known only as
+    # a range. Two ranges that lie further apart than the limit prove a skew.
+    ranges: list[tuple[float, float, str]] = []
+    for host in hosts:
+        info = host.info or {}
+        if "controller_before" in info and "controller_after" in info:
+            clock = info["time_epoch"]
+            early, late = clock - info["controller_after"], clock - info["controller_before"]
+            ranges.append((early, late, host.name))
+    if len(ranges) < 2:
+        return []
+    slowest = min(ranges, key=lambda item: item[1])
+    fastest = max(ranges, key=lambda item: item[0])
+    skew = fastest[0] - slowest[1]
+    if skew <= CLOCK_LIMIT:
+        return []
+    text = f"their clocks are at least {skew:.0f} s apart"
+    remedy = "Set them, and let systemd-timesyncd or chrony keep them."
+    return [error(f"{slowest[2]}, {fastest[2]}", text, remedy)]
+
+
+def _stacks(hosts: Sequence[InventoryHost]) -> Mapping[str, Any]:
+    return next((h.info["stacks"] for h in hosts if h.info and h.info.get("stacks")), {})
+
+
+def _check_taken_ports(
+    host: InventoryHost, compose: Compose | None, published: Sequence[int]
+) -> list[Finding]:
+    info = host.info or {}
+    in_swarm = info["swarm"].get("state", "inactive") != "inactive"
+    wanted = {(number, "tcp"): "published_ports" for number in published}
+    # A registry beside the swarm, and ports in host mode, are held by docker-proxy.
+    proxied = set(wanted)
+    for service in compose.services.values() if compose else ():
+        for port in service.ports:
+            wanted[port.published, port.protocol] = f"service {service.name}"
+            if port.mode == "host":
+                proxied.add((port.published, port.protocol))
+    findings: dict[tuple[int, str], Finding] = {}
+    for protocol in ("tcp", "udp"):
+        for entry in info[f"listening_{protocol}"]:
+            key, program = (entry["port"], protocol), entry["process"]
+            # In a swarm the engine itself holds what is published, on behalf of any stack; without
+            # root its name is not known.
+            ours = (in_swarm and program in ("dockerd", None)) or (
+                program == "docker-proxy" and key in proxied
+            )
+            if key not in wanted or ours:
+                continue
+            program = program or "another program"
+            text = f"port {key[0]}/{protocol}, which {wanted[key]} publishes, is taken by {program}"
+            remedy = f"Stop {program} there, or use another port."
+            findings[key] = error(host.name, text, remedy)
+    return list(findings.values())
+
+
+def _check_other_stacks(
+    hosts: Sequence[InventoryHost], compose: Compose | None, stack: str
+) -> list[Finding]:
+    taken = {
+        (port["published"], port["protocol"]): f"{name} of the stack {other}" if other else name
+        for other, body in _stacks(hosts).items()
+        if other != stack
+        for name, service in body["services"].items()
+        for port in service["ports"]
+    }
+    return [
+        error(
+            f"service {service.name}",
+            f"port {port.published}/{port.protocol} is published by the service "
+            f"{taken[port.published, port.protocol]} already",
+            "Use another port.",
+        )
+        for service in (compose.services.values() if compose else ())
+        for port in service.ports
+        if port.published and (port.published, port.protocol) in taken
+    ]
+
+
+# Room for what the services reserve
+
+
+def demands(services: Iterable[Service], has_workers: bool) -> tuple[list[Demand], list[Finding]]:
+    """What the services ask of the scheduler; constraints that cannot be read are findings."""
+    found: list[Demand] = []
+    findings: list[Finding] = []
+    for service in services:
+        constraints: list[Constraint] = []
+        for text in service.constraints:
+            try:
+                constraint = parse_constraint(text)
+            except ConstraintError as problem:
+                findings.append(error(f"service {service.name}", str(problem), "Correct it."))
+                continue
+            if constraint == ON_WORKERS and not has_workers:
+                text = "is to run on workers, and there are none: the managers do the work"
+                findings.append(notice(f"service {service.name}", text))
+                continue
+            constraints.append(constraint)
+        found.append(
+            Demand(
+                service=service.name,
+                replicas=None if service.mode.startswith("global") else service.replicas,
+                cpus=service.cpus,
+                memory=service.memory,
+                constraints=tuple(constraints),
+                max_per_node=service.max_replicas_per_node,
+            )
+        )
+    return found, findings
+
+
+def place_pins(
+    nodes: Sequence[Node], hosts: Sequence[InventoryHost], pins: Mapping[str, Sequence[str]]
+) -> list[Node]:
+    """The nodes with the labels that exactly one of them has or will get: the first that may."""
+    names = {host.name: (host.info or {}).get("hostname", host.name) for host in hosts}
+    result = list(nodes)
+    for label, candidates in pins.items():
+        if any(node.labels.get(label) for node in result):
+            continue
+        chosen = next((names[name] for name in candidates if name in names), None)
+        result = [
+            replace(node, labels={**node.labels, label: "true"}) if node.name == chosen else node
+            for node in result
+        ]
+    return result
+
+
+def free_nodes(hosts: Sequence[InventoryHost], stack: str) -> list[Node]:
+    """The nodes as they will be: labels of the inventory over the swarm's own, and what is free
+    when this stack's own tasks are not counted."""
+    swarm_nodes: dict[str, Mapping[str, Any]] = {}
+    reserved: Mapping[str, Any] = {}
+    for host in hosts:
+        for node in ((host.info or {}).get("swarm") or {}).get("nodes") or []:
+            swarm_nodes.setdefault(node["id"], node)
+        reserved = reserved or (host.info or {}).get("reserved") or {}
+    nodes: list[Node] = []
+    for host in hosts:
+        if not host.info:
+            continue
+        node_id = host.info["swarm"].get("node_id") or ""
+        known = swarm_nodes.get(node_id, {})
+        others = [use for name, use in reserved.get(node_id, {}).items() if name != stack]
+        availability = host.availability or known.get("availability") or "active"
+        nodes.append(
+            Node(
+                name=host.info["hostname"],
+                role=host.group.removesuffix("s"),
+                cpus=host.info["cpus"] - sum(use["cpus"] for use in others),
+                memory=int(host.info["memory_bytes"] - sum(use["memory_bytes"] for use in others)),
+                labels={**known.get("labels", {}), **host.labels},
+                node_id=node_id,
+                ip=host.address or "",
+                arch=host.info["os"]["arch"],
+                available=availability == "active",
+            )
+        )
+    return nodes
+
+
+def check_capacity(
+    compose: Compose,
+    hosts: Sequence[InventoryHost],
+    stack: str,
+    pins: Mapping[str, Sequence[str]],
+) -> list[Finding]:
+    """Whether the nodes have room for every service, and for one more task of it in an update."""
+    nodes = place_pins(free_nodes(hosts, stack), hosts, pins)
+    if not nodes:
+        return []
+    has_workers = any(host.group == "workers" for host in hosts)
+    wanted, findings = demands(compose.services.values(), has_workers)
+    labels = {label for node in nodes for label in node.labels}
+    checked: list[Demand] = []
+    for demand in wanted:
+        unknown = {
+            c.key.removeprefix(LABEL)
+            for c in demand.constraints
+            if c.key.startswith(LABEL) and not c.negated and c.key.removeprefix(LABEL) not in labels
+        }
+        for label in sorted(unknown):
+            text = f"needs a node with the label {label}, and no node has it yet"
+            remedy = "Until one gets it (node_labels), its tasks stay pending."
+            findings.append(warning(f"service {demand.service}", text, remedy))
+        rest = tuple(c for c in demand.constraints if c.key.removeprefix(LABEL) not in unknown)
+        checked.append(replace(demand, constraints=rest))
+    by_name = {demand.service: demand for demand in checked}
+    shortages = fit(checked, nodes)
+    for shortage in shortages:
+        findings.append(_lack(by_name[shortage.service], shortage))
+    if shortages:
+        return findings
+    for service in compose.services.values():
+        demand = by_name[service.name]
+        if service.update.order != "start-first" or not demand.replicas:
+            continue
+        more = service.update.parallelism or demand.replicas
+        grown = replace(demand, replicas=demand.replicas + min(more, demand.replicas))
+        others = [other for other in checked if other.service != service.name]
+        if fit([*others, grown], nodes):
+            text = f"an update starts {min(more, demand.replicas)} more before it stops the old"
+            text += ", and there is no room for that"
+            remedy = "Its updates will wait for a place: lower the reservations, add a node, or "
+            remedy += "use the order stop-first."
+            findings.append(warning(f"service {service.name}", text, remedy))
+    return findings
+
+
+def _lack(demand: Demand, shortage: Shortage) -> Finding:
+    where = f"service {demand.service}"
+    rules = " and ".join(str(constraint) for constraint in demand.constraints)
+    if not shortage.reasons:
+        text = f"no node that takes tasks meets {rules}" if rules else "no node takes tasks"
+        remedy = "Correct the constraint, or give a node that label or role."
+        return error(where, text, remedy)
+    each = f"{demand.cpus:g} CPU and {mebibytes(demand.memory)}"
+    text = (
+        f"{shortage.wanted} tasks reserve {each} each, and only {shortage.placed} find room"
+        f"{f' where {rules}' if rules else ''} ({'; '.join(shortage.reasons)})"
+    )
+    return error(where, text, "Lower its reservations or replicas, or add a node.")

@@ -1,0 +1,490 @@
+"""Each thing that preflight refuses, in the user's words; and a good inventory without findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
+from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+
+G = 2**30
+
+
+def host(name: str, **more: Any) -> InventoryHost:
+    group = "managers" if name.startswith("m") else "workers"
+    base = InventoryHost(
+        name=name,
+        group=group,
+        address=f"198.18.0.{10 + int(name[1:]) + (10 if group == 'workers' else 0)}",
+        labels={"zone": "a"},
+    )
+    return replace(base, **more)
+
+
+def managers(count: int) -> list[InventoryHost]:
+    return [host(f"m{number}") for number in range(1, count + 1)]
+
+
+def texts(findings: Sequence[preflight.Finding]) -> list[str]:
+    return [f"{finding.level} {finding}" for finding in findings]
+
+
+def stack(**services: dict[str, Any]) -> compose.Compose:
+    return compose.parse({"services": services})
+
+
+GROUPS = {
+    "one": (managers(1), []),
+    "three and workers": ([*managers(3), host("w1")], []),
+    "seven": (managers(7), []),
+    "none": (
+        [host("w1")],
+        [
+            "error managers: the group has no host, so there is nobody to lead the swarm. "
+            "Put 1, 3, 5 or 7 hosts into it."
+        ],
+    ),
+    "four": (
+        managers(4),
+        ["error managers: 4 managers keep no better quorum than 3: use 1, 3, 5 or 7."],
+    ),
+    "two": (
+        managers(2),
+        ["error managers: 2 managers keep no better quorum than 1: use 1, 3, 5 or 7."],
+    ),
+    "nine": (
+        managers(9),
+        [
+            "error managers: 9 managers agree slower and survive no more than people can look "
+            "after. Use at most 7, and make the others workers."
+        ],
+    ),
+    "in two groups": (
+        [host("m1"), host("m1", group="workers")],
+        [
+            "error m1: the host stands in the groups managers and workers. "
+            "Take it out of one of them."
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "expected"), GROUPS.values(), ids=GROUPS)
+def test_groups(hosts: list[InventoryHost], expected: list[str]) -> None:
+    assert texts(preflight.check_groups(hosts)) == expected
+
+
+ADDRESSES = {
+    "good": ([host("m1"), host("w1")], []),
+    "the name is the address": ([replace(host("m1"), name="198.18.0.1", address=None)], []),
+    "a host name": ([host("m1", address="m1.example.org")], []),
+    "missing": (
+        [host("m1", address=None)],
+        [
+            "error m1/ansible_host: the host has no address. Set ansible_host to the address that "
+            "the other nodes reach it by."
+        ],
+    ),
+    "not an address": (
+        [host("m1", address="198.18.0.300")],
+        ["error m1/ansible_host: 198.18.0.300 is no IP address. Correct it."],
+    ),
+    "loopback": (
+        [host("m1", address="127.0.0.1")],
+        [
+            "error m1/ansible_host: 127.0.0.1 leads every host to itself. Set it to the address "
+            "that the other nodes reach it by."
+        ],
+    ),
+    "loopback on this machine": ([host("m1", address="127.0.0.1", local=True)], []),
+    "two nodes with one": (
+        [host("m1"), host("w1", address="198.18.0.11")],
+        ["error w1/ansible_host: 198.18.0.11 is the address of m1 too. Give each node its own."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "expected"), ADDRESSES.values(), ids=ADDRESSES)
+def test_addresses(hosts: list[InventoryHost], expected: list[str]) -> None:
+    assert texts(preflight.check_addresses(hosts)) == expected
+
+
+ZONES: dict[str, tuple[list[InventoryHost], bool, list[str]]] = {
+    "all have one": ([host("m1"), host("w1"), host("w2")], True, []),
+    "nobody has one, nobody asks": ([host("m1", labels={}), host("w1", labels={})], False, []),
+    "asked for": (
+        [host("m1"), host("w1", labels={})],
+        True,
+        ["error w1/zone: the host has no zone, but tasks are to be spread by zone."],
+    ),
+    "only others have one": (
+        [host("w1"), host("w2", labels={})],
+        False,
+        ["error w2/zone: the host has no zone, but other hosts have a zone."],
+    ),
+    "a manager beside workers needs none": ([host("m1", labels={}), host("w1")], True, []),
+    "a manager that works does": (
+        [host("m1", labels={})],
+        True,
+        ["error m1/zone: the host has no zone, but tasks are to be spread by zone."],
+    ),
+    "availability": (
+        [host("w1", availability="off")],
+        False,
+        ["error w1/node_availability: 'off' is no availability. Use one of active, pause, drain."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "spread", "expected"), ZONES.values(), ids=ZONES)
+def test_zones(hosts: list[InventoryHost], spread: bool, expected: list[str]) -> None:
+    found = texts(preflight.check_placement_variables(hosts, spread))
+    assert len(found) == len(expected)
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
+
+
+PORTS: dict[str, tuple[compose.Compose | None, list[int], list[str]]] = {
+    "good": (stack(web={"ports": ["5000:80"]}, api={"ports": ["5001:80", "53:53/udp"]}), [443], []),
+    "ssh": (
+        stack(web={"ports": ["22:80"]}),
+        [],
+        ["error service web: port 22/tcp belongs to SSH."],
+    ),
+    "another ssh port": (
+        stack(web={"ports": ["2222:80"]}),
+        [],
+        ["error service web: port 2222/tcp belongs to SSH."],
+    ),
+    "swarm's": (
+        stack(web={"ports": ["2377:80", "7946:1/udp", "4789:2/udp"]}),
+        [],
+        [
+            "error service web: port 2377/tcp belongs to Swarm's managers.",
+            "error service web: port 7946/udp belongs to Swarm's nodes.",
+            "error service web: port 4789/udp belongs to Swarm's overlay networks.",
+        ],
+    ),
+    "two services": (
+        stack(web={"ports": ["5000:80"]}, api={"ports": ["5000:81"]}),
+        [],
+        ["error service api: publishes port 5000/tcp, as does the service web."],
+    ),
+    "the same number over tcp and udp": (stack(a={"ports": ["53:53", "53:53/udp"]}), [], []),
+    "the registry's": (
+        stack(web={"ports": ["5000:80"]}),
+        [5000],
+        ["error service web: publishes port 5000/tcp, as does another service."],
+    ),
+    "reserved without a compose file": (
+        None,
+        [2377],
+        ["error published_ports: port 2377/tcp belongs to Swarm's managers."],
+    ),
+    "no port": (None, [70000], ["error published_ports: 70000 is no port."]),
+    "chosen by Swarm": (stack(web={"ports": ["80"]}, api={"ports": ["80"]}), [], []),
+}
+
+
+@pytest.mark.parametrize(("document", "published", "expected"), PORTS.values(), ids=PORTS)
+def test_ports(document: compose.Compose | None, published: list[int], expected: list[str]) -> None:
+    found = texts(preflight.check_ports(document, published, [host("m1", ssh_port=2222)]))
+    assert len(found) == len(expected)
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
+
+
+TAGS: dict[str, tuple[Any, str | None]] = {
+    "text": ("2.0", None),
+    "float": (2.1, "the tag came as the number 2.1, so a zero at its end may be lost"),
+    "int": (2, "came as the number 2"),
+    "slash": ("a/b", "'a/b' cannot be an image tag"),
+    "empty": ("", "'' cannot be an image tag"),
+    "dash first": ("-1", "cannot be an image tag"),
+}
+
+
+@pytest.mark.parametrize(("value", "piece"), TAGS.values(), ids=TAGS)
+def test_tags(value: Any, piece: str | None) -> None:
+    found = texts(preflight.check_tags({"tag": value}))
+    assert len(found) == (1 if piece else 0)
+    assert (piece or "") in "".join(found)
+    assert all(text.startswith("error tag: ") for text in found)
+
+
+KNOWN = ["docker_engine_config", "swarm_autolock", "zone", "node_labels", "tag"]
+VARIABLES: dict[str, tuple[set[str], list[str]]] = {
+    "known": ({"docker_engine_config", "zone"}, []),
+    "somebody else's": ({"ansible_host", "my_variable", "lab_name", "tags"}, []),
+    "a typing error": (
+        {"swarm_autolok"},
+        ["error swarm_autolok: nothing here has such a variable. Did you mean swarm_autolock?"],
+    ),
+    "nothing like it": (
+        {"swarm_zzzz"},
+        ["error swarm_zzzz: nothing here has such a variable. Remove it, or correct its name."],
+    ),
+    "a near miss without our prefix": (
+        {"node_label"},
+        [
+            "warning node_label: this looks like node_labels, but is not read. "
+            "Did you mean node_labels?"
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "expected"), VARIABLES.values(), ids=VARIABLES)
+def test_variables(variables: set[str], expected: list[str]) -> None:
+    hosts = [host("m1", variables=frozenset(variables)), host("w1", variables=frozenset(variables))]
+    found = preflight.check_variables(hosts, KNOWN, ["docker_engine_", "swarm_"])
+    assert texts(found) == expected
+
+
+def test_a_variable_of_one_host_is_named_with_it() -> None:
+    hosts = [host("m1"), host("w1", variables=frozenset({"swarm_autolok"}))]
+    found = preflight.check_variables(hosts, KNOWN, ["swarm_"])
+    assert [finding.where for finding in found] == ["w1/swarm_autolok"]
+
+
+def info(name: str, **more: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
+        "hostname": name,
+        "memory_bytes": G,
+        "cpus": 1,
+        "addresses": [],
+        "listening_tcp": [],
+        "listening_udp": [],
+        "engine": {"installed": True, "live_restore": False, "daemon_json_error": None},
+        "swarm": {"state": "inactive", "node_id": None, "nodes": []},
+        "stacks": {},
+        "reserved": {},
+        "time_epoch": 1000.0,
+        "controller_before": 999.0,
+        "controller_after": 1001.0,
+    }
+    return base | more
+
+
+def seen(name: str, **more: Any) -> InventoryHost:
+    return host(name, info=info(name, **more))
+
+
+WEB = stack(web={"ports": ["5000:80"]})
+ENGINE = {"installed": True, "live_restore": False, "daemon_json_error": None}
+ACTIVE = {"state": "active", "node_id": "x", "nodes": []}
+ALPINE = {"supported": False, "pretty_name": "Alpine", "arch": "x86_64"}
+OTHER_STACK = {
+    "blog": {"services": {"front": {"ports": [{"published": 5000, "protocol": "tcp"}]}}},
+}
+
+
+def listens(port: int, process: str | None) -> list[dict[str, Any]]:
+    return [{"port": port, "address": "0.0.0.0", "process": process}]
+
+
+HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
+    "good": ([seen("m1"), seen("w1")], []),
+    "not looked at": ([host("m1")], ["notice m1: could not be looked at"]),
+    "system, no engine": (
+        [seen("m1", os=ALPINE, engine={**ENGINE, "installed": False})],
+        ["error m1: Alpine is not one that this is tested on. Use Debian 12 or 13"],
+    ),
+    "system with an engine": (
+        [seen("m1", os=ALPINE)],
+        ["warning m1: Alpine is not one that this is tested on."],
+    ),
+    "memory": (
+        [seen("m1", memory_bytes=300 * 2**20)],
+        ["error m1: has 300 MiB of memory. Give it 400 MiB or more."],
+    ),
+    "live-restore": (
+        [seen("m1", engine={**ENGINE, "live_restore": True})],
+        ["error m1: live-restore is on, and Docker then joins no swarm. Remove live-restore"],
+    ),
+    "daemon.json": (
+        [seen("m1", engine={**ENGINE, "daemon_json_error": "it is not JSON"})],
+        ["error m1: /etc/docker/daemon.json cannot be read: it is not JSON."],
+    ),
+    "port taken": (
+        [seen("m1", listening_tcp=listens(5000, "nginx"))],
+        ["error m1: port 5000/tcp, which service web publishes, is taken by nginx. Stop nginx"],
+    ),
+    "port taken by a container": (
+        [seen("m1", listening_tcp=listens(5000, "dockerd"))],
+        ["error m1: port 5000/tcp, which service web publishes, is taken by dockerd."],
+    ),
+    "port taken by a container of its own": (
+        [seen("m1", swarm=ACTIVE, listening_tcp=listens(5000, "docker-proxy"))],
+        ["error m1: port 5000/tcp, which service web publishes, is taken by docker-proxy."],
+    ),
+    "port held by the swarm": (
+        [seen("m1", swarm=ACTIVE, listening_tcp=listens(5000, "dockerd"))],
+        [],
+    ),
+    "port of another program": ([seen("m1", listening_tcp=listens(5001, "nginx"))], []),
+    "port of another stack": (
+        [seen("m1", swarm=ACTIVE, stacks=OTHER_STACK)],
+        ["error service web: port 5000/tcp is published by the service front of the stack blog"],
+    ),
+    "port of this stack": (
+        [seen("m1", swarm=ACTIVE, stacks={"shop": OTHER_STACK["blog"]})],
+        [],
+    ),
+    "clocks": (
+        [seen("m1"), seen("w1", time_epoch=1020.0)],
+        ["error m1, w1: their clocks are at least 18 s apart."],
+    ),
+    "clocks within what can be known": ([seen("m1"), seen("w1", time_epoch=1006.0)], []),
+    "one host name twice": (
+        [seen("m1", hostname="debian"), seen("w1", hostname="debian")],
+        ["error m1, w1: these hosts all call themselves debian. Give each its own"],
+    ),
+    "address of no interface": (
+        [seen("m1", addresses=[{"address": "198.18.9.9"}])],
+        ["warning m1/ansible_host: none of its interfaces has the address 198.18.0.11."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "expected"), HOSTS.values(), ids=HOSTS)
+def test_hosts(hosts: list[InventoryHost], expected: list[str]) -> None:
+    found = texts(preflight.check_hosts(hosts, WEB, "shop", [], 400 * 2**20))
+    assert len(found) == len(expected), found
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
+
+
+def service(replicas: int, cpus: str, memory: str, **placement: Any) -> dict[str, Any]:
+    resources = {"reservations": {"cpus": cpus, "memory": memory}}
+    order = placement.pop("order", "stop-first")
+    update = {"order": order, "parallelism": 1}
+    return {
+        "deploy": {
+            "replicas": replicas,
+            "resources": resources,
+            "placement": placement,
+            "update_config": update,
+        }
+    }
+
+
+WORKERS_ONLY = {"constraints": ["node.role == worker"]}
+ON_DB = {"constraints": ["node.labels.db == true"]}
+THREE = [seen("m1"), seen("w1"), seen("w2")]
+BUSY = seen(
+    "w1",
+    swarm={**ACTIVE, "node_id": "n1"},
+    reserved={"n1": {"blog": {"cpus": 0.8, "memory_bytes": 0}}},
+)
+OWN = seen(
+    "w1",
+    swarm={**ACTIVE, "node_id": "n1"},
+    reserved={"n1": {"shop": {"cpus": 0.8, "memory_bytes": 0}}},
+)
+DRAINED = seen(
+    "w1",
+    swarm={
+        **ACTIVE,
+        "node_id": "n1",
+        "nodes": [{"id": "n1", "availability": "drain", "labels": {}}],
+    },
+)
+LABELLED = seen(
+    "w1",
+    swarm={
+        **ACTIVE,
+        "node_id": "n1",
+        "nodes": [{"id": "n1", "availability": "active", "labels": {"db": "true"}}],
+    },
+)
+CAPACITY: dict[str, tuple[list[InventoryHost], dict[str, Any], dict[str, Any], list[str]]] = {
+    "room": (THREE, service(3, "0.25", "128M", **WORKERS_ONLY), {}, []),
+    "too big for any node": (
+        THREE,
+        service(1, "0", "2G"),
+        {},
+        ["error service web: 1 tasks reserve 0 CPU and 2048 MiB each, and only 0 find room"],
+    ),
+    "too many": (
+        THREE,
+        service(3, "0.6", "1M", **WORKERS_ONLY),
+        {},
+        [
+            "error service web: 3 tasks reserve 0.6 CPU and 1 MiB each, and only 2 find room where "
+            "node.role == worker (w1 takes 1 and then has 0.40 CPU and 1023 MiB free; w2 takes 1"
+        ],
+    ),
+    "another stack is there": (
+        [BUSY],
+        service(1, "0.5", "1M"),
+        {},
+        ["error service web: 1 tasks reserve 0.5 CPU"],
+    ),
+    "our own reservations are free": ([OWN], service(1, "0.5", "1M"), {}, []),
+    "a drained node takes nothing": (
+        [DRAINED],
+        service(1, "0.1", "1M"),
+        {},
+        ["error service web: no node takes tasks."],
+    ),
+    "one machine: workers are the manager": (
+        [seen("m1")],
+        service(1, "0.1", "1M", **WORKERS_ONLY),
+        {},
+        ["notice service web: is to run on workers, and there are none: the managers do the work."],
+    ),
+    "a label that nobody has yet": (
+        THREE,
+        service(1, "0.1", "1M", **ON_DB),
+        {},
+        ["warning service web: needs a node with the label db, and no node has it yet."],
+    ),
+    "a label that somebody has with another value": (
+        [seen("w1"), replace(seen("w2"), labels={"zone": "a", "db": "no"})],
+        service(1, "0.1", "1M", **ON_DB),
+        {},
+        ["error service web: no node that takes tasks meets node.labels.db == true."],
+    ),
+    "a pin that will be set": (THREE, service(1, "0.1", "1M", **ON_DB), {"db": ["w1"]}, []),
+    "a pin that is set": ([LABELLED], service(1, "0.1", "1M", **ON_DB), {"db": ["w2"]}, []),
+    "a pin on a node that is too small": (
+        THREE,
+        service(1, "0.1", "2G", **ON_DB),
+        {"db": ["w1"]},
+        ["error service web: 1 tasks reserve 0.1 CPU and 2048 MiB each, and only 0 find"],
+    ),
+    "max_replicas_per_node": (
+        THREE,
+        service(3, "0", "0", max_replicas_per_node=1, **WORKERS_ONLY),
+        {},
+        ["error service web: 3 tasks reserve 0 CPU and 0 MiB each, and only 2 find room"],
+    ),
+    "no room during an update": (
+        THREE,
+        service(2, "0.6", "1M", order="start-first", **WORKERS_ONLY),
+        {},
+        ["warning service web: an update starts 1 more before it stops the old"],
+    ),
+    "bad constraint": (
+        THREE,
+        service(1, "0", "0", constraints=["node.zone == a"]),
+        {},
+        ["error service web: 'node.zone == a' asks for 'node.zone'"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "body", "pins", "expected"), CAPACITY.values(), ids=CAPACITY)
+def test_capacity(
+    hosts: list[InventoryHost], body: dict[str, Any], pins: dict[str, Any], expected: list[str]
+) -> None:
+    found = texts(preflight.check_capacity(stack(web=body), hosts, "shop", pins))
+    assert len(found) == len(expected), found
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
