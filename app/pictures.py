@@ -107,7 +107,7 @@ class Pictures:
             raise UnavailableError(f"/healthz answers {answer.status}")
 
     def get(self, name: str, size: int, kind: str, request_id: str) -> Picture:
-        """The picture of an id (size in pixels, kind of TYPES); UnavailableError if nobody has it."""
+        """The picture of an id (size in pixels, kind of TYPES); else UnavailableError."""
         key = f"monsterstack:{ALGORITHM}:{name}:{size}.{kind}"
         data = self._lru.get(key)
         if data is not None:

@@ -40,24 +40,18 @@ def _problem(status: int, title: str, detail: str) -> Response:
 
 @lru_cache(maxsize=1024)
 def _size(query: str) -> int:
-    """The size a query string asks for, in pixels. Pictures are square: size, width and height
-    are one thing. BadRequestError when they differ, are no number, or out of bounds."""
-    values = {v for name, v in parse_qsl(query, True) if name in ("size", "width", "height")}
-    if not values:
-        return USUAL
-    text = values.pop()
-    if values:
-        raise BadRequestError(
-            "size, width and height differ: pictures are square, give one of them."
-        )
-    # isdecimal alone also takes the digits of other scripts
-    if not (text.isascii() and text.isdecimal() and len(text) <= 4):
-        raise BadRequestError(
-            f"size must be a whole number of pixels from {SMALLEST} to {LARGEST}."
-        )
-    if not SMALLEST <= int(text) <= LARGEST:
-        raise BadRequestError(f"size {int(text)} is outside {SMALLEST} to {LARGEST} pixels.")
-    return int(text)
+    """The size a query string asks for, in pixels: the first of size, width and height that it
+    has, for pictures are square. BadRequestError when one of them is not a size."""
+    given = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name in ("size", "width", "height"):
+            # isdecimal alone also takes the digits of other scripts
+            good = text.isascii() and text.isdecimal() and len(text) <= 4
+            if not good or not SMALLEST <= int(text) <= LARGEST:
+                wanted = f"a whole number of pixels from {SMALLEST} to {LARGEST}"
+                raise BadRequestError(f"{name} must be {wanted}.")
+            given.setdefault(name, int(text))
+    return given.get("size") or given.get("width") or given.get("height") or USUAL
 
 
 def _answer(name: str, cache_control: str) -> Response:
