@@ -67,11 +67,14 @@ def system_image(image: str, gigabytes: int) -> Path:
         f"the system image '{image}', about 2 minutes",
         lambda partial: _make_system(partial, image),
     )
-    return _made(
-        folder / f"{gigabytes}G",
-        f"the system image '{image}' for disks of {gigabytes} GB",
-        lambda partial: _make_disk(partial, folder / "system.tar", gigabytes),
-    ) / "disk.ext4"
+    return (
+        _made(
+            folder / f"{gigabytes}G",
+            f"the system image '{image}' for disks of {gigabytes} GB",
+            lambda partial: _make_disk(partial, folder / "system.tar", gigabytes),
+        )
+        / "disk.ext4"
+    )
 
 
 def _make_system(partial: Path, image: str) -> None:
@@ -81,7 +84,8 @@ def _make_system(partial: Path, image: str) -> None:
 def _make_disk(partial: Path, system: Path, gigabytes: int) -> None:
     tree, disk = partial / "tree", partial / "disk.ext4"
     tree.mkdir()
-    host.run(["tar", "-C", str(tree), "--numeric-owner", "-x", "-f", str(system)])
+    keep = ["--numeric-owner", "--xattrs", "--xattrs-include=*"]
+    host.run(["tar", "-C", str(tree), *keep, "-x", "-f", str(system)])
     _make_ext4(tree, disk, gigabytes * 1024)
     shutil.rmtree(tree)
 

@@ -145,9 +145,7 @@ def apt_proxies() -> list[str]:
 def proxy_environment() -> dict[str, str]:
     """The proxy variables of this process."""
     names = ("http_proxy", "https_proxy", "no_proxy")
-    return {
-        key: value for key, value in os.environ.items() if key.lower() in names and value
-    }
+    return {key: value for key, value in os.environ.items() if key.lower() in names and value}
 
 
 def resolv_conf() -> str:

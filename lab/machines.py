@@ -276,9 +276,7 @@ def up(lab: Lab, kind: str) -> None:
                 "('bin/lab kernel' builds it in about 10 minutes)"
             )
     images = {(node.image, node.disk) for node in lab.nodes}
-    host.check_host(
-        lab, start, build.gigabytes_to_build({image for image, _ in images}, kind)
-    )
+    host.check_host(lab, start, build.gigabytes_to_build({image for image, _ in images}, kind))
     disks = {key: build.system_image(*key) for key in sorted(images)}
     kernel = build.kernel(kind)
     mirror = build.mirror()
@@ -327,12 +325,15 @@ def boot(
         folder = node_dir(lab, node)
         disk = disk_dir(lab) / f"{node.name}.cow"
         seed = folder / "seed.tar"
+        # A disk holds only what differs from the image it began with: it is bound to that one.
+        begun = folder / "image"
         if not disk.exists():
             _write_seed(lab, node, seed)
+            begun.write_text(str(disks[node.image, node.disk]))
         files = Boot(
             kernel=kernel.program,
             seccomp=kernel.kind == "fast",
-            image=disks[node.image, node.disk],
+            image=Path(begun.read_text()),
             modules=kernel.modules,
             seed=seed,
             disk=disk,

@@ -241,7 +241,7 @@ def kernel_command(lab: Lab, node: Node, boot: Boot) -> list[str]:
         # what it wrote: it is in this computer's page cache.
         "rootflags=barrier=0",
         "init=/usr/sbin/lab-init",
-        f"vec0:transport=tap,ifname={node.tap},depth=128,mac={node.mac}",
+        f"vec0:transport=tap,ifname={node.tap},depth=64,gro=1,mac={node.mac}",
         "con0=null,fd:1",
         "con=null",
         "ssl=null",

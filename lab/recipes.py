@@ -40,17 +40,24 @@ BUILD_PACKAGES = (
 
 # A plain Debian server, as an installer leaves it.
 _SERVER = (
-    "ca-certificates,curl,dbus,iproute2,iputils-ping,kmod,less,netbase,openssh-server,procps,"
-    "python3,python3-apt,sudo,systemd,systemd-sysv,udev"
+    "ca-certificates,curl,dbus,iproute2,iputils-ping,kmod,less,linux-sysctl-defaults,netbase,"
+    "openssh-server,procps,python3,python3-apt,sudo,systemd,systemd-sysv,udev"
 )
 _ENGINE = "docker-buildx,docker-cli,docker.io,iptables,python3-docker,python3-jsondiff,python3-yaml"
 
 # What a machine that lives for an hour does not need, and what would only slow its boot.
 _MASKED = (
-    "apt-daily-upgrade.timer apt-daily.timer console-getty.service dpkg-db-backup.timer "
-    "e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target ldconfig.service "
-    "systemd-firstboot.service systemd-hwdb-update.service systemd-journal-catalog-update.service "
-    "systemd-pcrphase.service systemd-pstore.service systemd-update-done.service"
+    "apt-daily-upgrade.timer apt-daily.timer console-getty.service dev-hugepages.mount "
+    "dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer getty.target "
+    "ldconfig.service modprobe@configfs.service modprobe@dm_mod.service modprobe@drm.service "
+    "modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service "
+    "proc-sys-fs-binfmt_misc.automount sys-kernel-config.mount sys-kernel-debug.mount "
+    "sys-kernel-tracing.mount systemd-ask-password-console.path systemd-ask-password-wall.path "
+    "systemd-binfmt.service systemd-firstboot.service systemd-hwdb-update.service "
+    "systemd-journal-catalog-update.service systemd-machine-id-commit.service "
+    "systemd-pcrphase.service systemd-pstore.service systemd-random-seed.service "
+    "systemd-remount-fs.service systemd-sysusers.service systemd-udev-load-credentials.service "
+    "systemd-udev-trigger.service systemd-update-done.service"
 )
 _LEAN = (
     "path-exclude=/usr/share/man/*",
