@@ -87,6 +87,7 @@ listening_udp:
 engine:
   description:
     - C(installed), C(running), C(version), C(api_version), C(live_restore), C(data_root), C(error).
+    - C(settings_unread) says that daemon.json changed after the engine was started.
     - C(daemon_json) is the parsed file or null, C(daemon_json_error) says why it cannot be parsed.
   returned: always
   type: dict
@@ -158,6 +159,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 )
 
 DAEMON_JSON = Path("/etc/docker/daemon.json")
+PID_FILE = Path("/run/docker.pid")  # written when the engine starts
 # Whatever the roles write on a host for good, daemon.json aside.
 WRITTEN_BY_ROLES = (
     "/etc/docker/certs.d/*/ca.crt",
@@ -216,6 +218,14 @@ def listening(protocol: str, owners: dict[str, str]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda item: (item["port"], str(item["address"])))
 
 
+def newer(path: Path, than: Path) -> bool:
+    """Whether both files are there and the first was changed after the second."""
+    try:
+        return path.stat().st_mtime > than.stat().st_mtime
+    except OSError:
+        return False
+
+
 def free_bytes(path: str) -> int:
     """Free space at a path, or at its nearest parent that exists."""
     place = Path(path)
@@ -238,6 +248,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         "daemon_json": settings,
         "daemon_json_error": problem,
         "error": None,
+        "settings_unread": False,
     }
     result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}}
     client = Engine(module.params["docker_host"], timeout=20)
@@ -251,6 +262,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             api_version=client.api_version,
             live_restore=bool(info.get("LiveRestoreEnabled")),
             data_root=info.get("DockerRootDir") or data_root,
+            settings_unread=newer(DAEMON_JSON, PID_FILE),
         )
     except EngineError as error:
         engine["error"] = str(error)
