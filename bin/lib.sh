@@ -48,7 +48,7 @@ ensure_packages() {
   ((${#missing[@]})) || return 0
   ((EUID == 0)) ||
     die "the packages ${missing[*]} are missing: run 'apt-get install ${missing[*]}' as root, then this command again."
-  say "installing the Debian packages ${missing[*]}"
+  say "installing the Debian packages ${missing[*]}" >&2
   _apt_install "${missing[@]}" ||
     die "apt-get could not install ${missing[*]}: its messages are above."
 }
