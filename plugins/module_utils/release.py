@@ -1,0 +1,250 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Releases as the cluster remembers them, what really runs, and what a deployment would change."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose
+from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import short_name
+
+Api = Mapping[str, Any]
+Record = dict[str, Any]
+
+RELEASE_LABEL = "monsterstack.swarm.release"
+# `docker stack deploy` writes the image's name here again.
+IMAGE_LABEL = "com.docker.stack.image"
+# What a new record may differ in without being another release.
+INCIDENTAL = ("number", "when", "who", "compose")
+SUMMARY = ("number", "tag", "when", "who", "verdict", "images", "replicas")
+
+
+def sha256(value: Any) -> str:
+    """The hash of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def spec_hash(spec: Api) -> str:
+    """The hash of a service's Spec without its image, its replicas and its forced restarts, which
+    are compared by themselves or are no difference at all."""
+    rest = copy.deepcopy(dict(spec))
+    template = rest.get("TaskTemplate") or {}
+    (template.get("ContainerSpec") or {}).pop("Image", None)
+    template.pop("ForceUpdate", None)
+    (rest.get("Labels") or {}).pop(IMAGE_LABEL, None)
+    ((rest.get("Mode") or {}).get("Replicated") or {}).pop("Replicas", None)
+    return sha256(rest)
+
+
+def running_state(services: Iterable[Api], stack: str) -> dict[str, dict[str, Any]]:
+    """What the swarm has of a stack, by short name.
+
+    {image, tag, digest, mode, replicas (None for global services), spec_hash, version,
+    update_state}
+    """
+    state: dict[str, dict[str, Any]] = {}
+    for service in services:
+        spec = service["Spec"]
+        image = (spec["TaskTemplate"].get("ContainerSpec") or {}).get("Image", "")
+        reference = parse_reference(image)
+        mode = spec.get("Mode") or {"Replicated": {"Replicas": 1}}
+        kind = next(iter(mode))
+        state[short_name(stack, spec["Name"])] = {
+            "image": image,
+            "tag": reference.tag,
+            "digest": reference.digest or None,
+            "mode": kind.lower(),
+            "replicas": (mode[kind] or {}).get("Replicas") if kind == "Replicated" else None,
+            "spec_hash": spec_hash(spec),
+            "version": service["Version"]["Index"],
+            "update_state": (service.get("UpdateStatus") or {}).get("State"),
+        }
+    return dict(sorted(state.items()))
+
+
+def drift(name: str, running: Api, record: Record | None) -> list[str]:
+    """What of a running service differs from its record: image, replicas, spec."""
+    if not record or name not in record["images"]:
+        return []
+    found: list[str] = []
+    if running["image"] != record["images"][name]:
+        found.append("image")
+    if running["replicas"] != record["replicas"].get(name):
+        found.append("replicas")
+    if running["spec_hash"] != record["spec_hashes"].get(name):
+        found.append("spec")
+    return found
+
+
+def config_hashes(document: Api) -> dict[str, str]:
+    """The hash of each service of a normalised compose file, with the definitions it refers to,
+    without its image and its replicas."""
+    parsed = compose.parse(document)
+    hashes: dict[str, str] = {}
+    for name, service in parsed.services.items():
+        body = copy.deepcopy(dict(document["services"][name] or {}))
+        body.pop("image", None)
+        (body.get("deploy") or {}).pop("replicas", None)
+        used = {
+            "networks": service.networks,
+            "secrets": service.secrets,
+            "configs": service.configs,
+            "volumes": tuple(volume.source for volume in service.volumes),
+        }
+        definitions = {
+            section: {key: (document.get(section) or {}).get(key) for key in keys}
+            for section, keys in used.items()
+        }
+        hashes[name] = sha256([body, definitions])
+    return hashes
+
+
+def plan(
+    document: Api, running: Mapping[str, Api], record: Record | None
+) -> dict[str, dict[str, Any]]:
+    """What deploying a compose file would do to each service.
+
+    `record` is the newest release that converged. Each entry: {action: new, changed, unchanged or
+    removed; reasons: of image, replicas, config, drift; image_from, image_to, replicas_from,
+    replicas_to}.
+    """
+    hashes = config_hashes(document)
+    result: dict[str, dict[str, Any]] = {}
+    for name, service in compose.parse(document).services.items():
+        there = running.get(name)
+        wanted_replicas = service.replicas if service.mode == "replicated" else None
+        reasons: list[str] = []
+        if there:
+            if not same_image(service.image, there["image"]):
+                reasons.append("image")
+            if wanted_replicas != there["replicas"]:
+                reasons.append("replicas")
+            if not record or record["config_hashes"].get(name) != hashes[name]:
+                reasons.append("config")
+            if drift(name, there, record):
+                reasons.append("drift")
+        result[name] = {
+            "action": "new" if not there else "changed" if reasons else "unchanged",
+            "reasons": reasons,
+            "image_from": there["image"] if there else None,
+            "image_to": service.image,
+            "replicas_from": there["replicas"] if there else None,
+            "replicas_to": wanted_replicas,
+        }
+    for name, there in running.items():
+        if name not in result:
+            result[name] = {
+                "action": "removed",
+                "reasons": [],
+                "image_from": there["image"],
+                "image_to": None,
+                "replicas_from": there["replicas"],
+                "replicas_to": None,
+            }
+    return dict(sorted(result.items()))
+
+
+def same_image(wanted: str, running: str) -> bool:
+    """Whether a wanted reference is the running one; what it leaves open (a digest) is no
+    difference."""
+    want, have = parse_reference(wanted), parse_reference(running)
+    if want.digest:
+        return want == have
+    return (want.name, want.tag or "latest") == (have.name, have.tag or "latest")
+
+
+def plan_lines(entries: Mapping[str, Api]) -> list[str]:
+    """The plan for people, one line per service that changes."""
+    lines: list[str] = []
+    for name, entry in entries.items():
+        if entry["action"] == "unchanged":
+            continue
+        parts: list[str] = []
+        if entry["action"] == "new":
+            parts.append(_short(entry["image_to"]))
+        if "image" in entry["reasons"]:
+            parts.append(f"image {_short(entry['image_from'])} -> {_short(entry['image_to'])}")
+        if "replicas" in entry["reasons"]:
+            parts.append(f"replicas {entry['replicas_from']} -> {entry['replicas_to']}")
+        if "config" in entry["reasons"]:
+            parts.append("configuration")
+        if "drift" in entry["reasons"]:
+            parts.append("was changed by hand since the last release")
+        lines.append(f"{name}: {entry['action']}" + (f" ({', '.join(parts)})" if parts else ""))
+    return lines
+
+
+def _short(image: str) -> str:
+    reference = parse_reference(image)
+    digest = f"@{reference.digest[:19]}" if reference.digest else ""
+    return f"{reference.name.rpartition('/')[2]}:{reference.tag or 'latest'}{digest}"
+
+
+def read_records(configs: Iterable[Api]) -> list[Record]:
+    """The recorded releases, newest first, from the stack's Swarm configs."""
+    records: list[Record] = []
+    for config in configs:
+        if RELEASE_LABEL in (config["Spec"].get("Labels") or {}):
+            records.append(json.loads(base64.b64decode(config["Spec"]["Data"])))
+    return sorted(records, key=lambda record: -record["number"])
+
+
+def current_record(records: Sequence[Record]) -> Record | None:
+    """The newest release that converged."""
+    return next((record for record in records if record["verdict"] == "converged"), None)
+
+
+def public(record: Record | None) -> Record | None:
+    """A record without the whole compose file."""
+    return {k: v for k, v in record.items() if k != "compose"} if record else None
+
+
+def make_record(
+    number: int,
+    stack: str,
+    running: Mapping[str, Api],
+    document: Api | None,
+    before: Record | None,
+    **given: Any,
+) -> Record:
+    """A record of what runs. `given` are tag, verdict, who, when and secrets; without a compose
+    `document`, or where `given` has None, the record before it lends its own."""
+    before = before or {}
+    tag, secrets = given["tag"], given["secrets"]
+    stored = document if document is not None else before.get("compose")
+    return {
+        "number": number,
+        "stack": stack,
+        "tag": before.get("tag") if tag is None else tag,
+        "images": {name: entry["image"] for name, entry in running.items()},
+        "replicas": {name: entry["replicas"] for name, entry in running.items()},
+        "config_hashes": config_hashes(stored) if stored else {},
+        "spec_hashes": {name: entry["spec_hash"] for name, entry in running.items()},
+        "when": given["when"],
+        "who": given["who"],
+        "verdict": given["verdict"],
+        "secrets": before.get("secrets", []) if secrets is None else sorted(secrets),
+        "compose_sha256": sha256(stored) if stored else None,
+        "compose": stored,
+    }
+
+
+def differs(record: Record, last: Record | None) -> bool:
+    """Whether a record says anything that the last one does not."""
+    return last is None or any(
+        record[key] != last.get(key) for key in record if key not in INCIDENTAL
+    )
+
+
+def to_prune(records: Sequence[Record], keep: int) -> list[int]:
+    """Numbers of the releases to forget (`records` newest first); the current one always stays."""
+    current = current_record(records)
+    return [record["number"] for record in records[keep:] if record is not current]

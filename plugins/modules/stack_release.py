@@ -1,0 +1,305 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_release
+short_description: Read and record the releases of a stack, and plan the next one
+version_added: 0.1.0
+description:
+  - The swarm itself remembers its releases, in configs called C(<stack>_release_<number>).
+    C(docker stack rm) removes them with the stack.
+  - Compares what runs with the record, so that changes by hand are seen.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  state:
+    description:
+      - V(read) changes nothing.
+      - V(recorded) writes a new release, if it says anything that the last one does not, and
+        forgets the oldest ones.
+    type: str
+    choices: [read, recorded]
+    default: read
+  compose:
+    description:
+      - The compose file as C(docker stack config) normalises it, parsed.
+      - With V(read) it is compared with what runs, see RV(plan).
+      - With V(recorded) it is stored. Without it the last record lends its own.
+    type: dict
+  release:
+    description: Number of a release to return whole, its compose file included.
+    type: int
+  tag:
+    description: The tag of the release to record. Without it the last record lends its own.
+    type: str
+  verdict:
+    description: The verdict of the release to record.
+    type: str
+    choices: [converged, rolled_back, paused, pending, failed]
+    default: converged
+  who:
+    description: Who made the release.
+    type: str
+    default: ''
+  secrets:
+    description:
+      - Full names, not values, of the secrets that the release uses.
+      - Without it the last record lends its own.
+    type: list
+    elements: str
+  keep:
+    description: How many releases to remember. The current one is never forgotten.
+    type: int
+    default: 10
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    description: Predicts what would be recorded.
+    support: full
+  diff_mode:
+    description: Shows the last record and the new one.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what a deployment would change
+  monsterstack.swarm.stack_release:
+    stack: shop
+    compose: "{{ __config.stdout | from_yaml }}"
+  register: __plan
+
+- name: Write the release down
+  monsterstack.swarm.stack_release:
+    stack: shop
+    state: recorded
+    compose: "{{ __config.stdout | from_yaml }}"
+    tag: "2.0"
+    verdict: "{{ __verdict.verdict }}"
+"""
+
+RETURN = r"""
+current:
+  description:
+    - The newest release that converged, or null.
+    - Keys are C(number), C(stack), C(tag), C(images), C(replicas), C(config_hashes),
+      C(spec_hashes), C(when) (UTC), C(who), C(verdict), C(secrets) (names) and C(compose_sha256).
+  returned: when O(state=read)
+  type: dict
+last:
+  description: The newest release whatever its verdict, or null.
+  returned: when O(state=read)
+  type: dict
+releases:
+  description: Summaries of all releases, newest first.
+  returned: when O(state=read)
+  type: list
+  elements: dict
+release:
+  description: The release asked for, with its C(compose) file.
+  returned: when O(release) is given
+  type: dict
+running:
+  description:
+    - What the swarm has, by short service name, with C(image), C(tag), C(digest), C(mode),
+      C(replicas), C(spec_hash), C(version) and C(update_state).
+    - C(drift) names what differs from RV(current), of image, replicas and spec. C(drifted) says
+      whether anything does.
+  returned: when O(state=read)
+  type: dict
+versions:
+  description: Version index by short service name, for M(monsterstack.swarm.stack_verdict).
+  returned: when O(state=read)
+  type: dict
+plan:
+  description:
+    - By short service name C(action) (new, changed, unchanged or removed), C(reasons) (of image,
+      replicas, config and drift), C(image_from), C(image_to), C(replicas_from), C(replicas_to).
+  returned: when O(state=read) and O(compose) is given
+  type: dict
+deploy_needed:
+  description: Whether any service is not unchanged.
+  returned: when O(state=read) and O(compose) is given
+  type: bool
+plan_lines:
+  description: The plan for people, one line per service that changes.
+  returned: when O(state=read) and O(compose) is given
+  type: list
+  elements: str
+number:
+  description: Number of the release that is recorded now.
+  returned: when O(state=recorded)
+  type: int
+record:
+  description: The record.
+  returned: when O(state=recorded)
+  type: dict
+removed:
+  description: Names of the configs of forgotten releases.
+  returned: when O(state=recorded)
+  type: list
+  elements: str
+"""
+
+import base64
+import json
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import release
+from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import ComposeError
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    ENGINE_OPTIONS,
+    Engine,
+    EngineError,
+    stack_filter,
+)
+
+
+def config_name(stack: str, number: int) -> str:
+    """The config that holds a release."""
+    return f"{stack}_release_{number}"
+
+
+def look(
+    engine: Engine, stack: str
+) -> tuple[list[release.Record], dict[str, str], dict[str, dict[str, Any]]]:
+    """(records newest first, config ids by name, what runs)."""
+    mine = stack_filter(stack)
+    configs = engine.get("/configs", filters=mine)
+    ids = {config["Spec"]["Name"]: config["ID"] for config in configs}
+    services = engine.get("/services", filters=mine)
+    return release.read_records(configs), ids, release.running_state(services, stack)
+
+
+def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
+    """What is recorded, what runs, and what a deployment would change."""
+    stack, document, number = (module.params[key] for key in ("stack", "compose", "release"))
+    records, _ids, running = look(engine, stack)
+    current = release.current_record(records)
+    result: dict[str, Any] = {
+        "changed": False,
+        "current": release.public(current),
+        "last": release.public(records[0]) if records else None,
+        "releases": [{key: record[key] for key in release.SUMMARY} for record in records],
+        "versions": {name: entry["version"] for name, entry in running.items()},
+        "running": {
+            name: {
+                **entry,
+                "drift": (found := release.drift(name, entry, current)),
+                "drifted": bool(found),
+            }
+            for name, entry in running.items()
+        },
+    }
+    if number is not None:
+        whole = next((record for record in records if record["number"] == number), None)
+        if not whole:
+            known = ", ".join(str(record["number"]) for record in records) or "none"
+            module.fail_json(
+                msg=f"the stack {stack} has no release {number}. Recorded are: {known}."
+            )
+        result["release"] = whole
+    if document is not None:
+        entries = release.plan(document, running, current)
+        result["plan"] = entries
+        result["plan_lines"] = release.plan_lines(entries)
+        result["deploy_needed"] = any(e["action"] != "unchanged" for e in entries.values())
+    return result
+
+
+def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
+    """Write what runs down, and forget the oldest."""
+    params = module.params
+    stack = params["stack"]
+    records, ids, running = look(engine, stack)
+    last = records[0] if records else None
+    new = release.make_record(
+        (last["number"] if last else 0) + 1,
+        stack,
+        running,
+        params["compose"],
+        last,
+        tag=params["tag"],
+        verdict=params["verdict"],
+        who=params["who"],
+        secrets=params["secrets"],
+        when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+    if last and not release.differs(new, last):
+        return {
+            "changed": False,
+            "number": last["number"],
+            "record": release.public(last),
+            "removed": [],
+        }
+    old = [config_name(stack, n) for n in release.to_prune([new, *records], params["keep"])]
+    if not module.check_mode:
+        write(module, engine, new)
+        for name in old:
+            if name in ids:
+                engine.delete(f"/configs/{ids[name]}")
+    return {
+        "changed": True,
+        "number": new["number"],
+        "record": release.public(new),
+        "removed": old,
+        "diff": {"before": release.public(last) or {}, "after": release.public(new)},
+    }
+
+
+def write(module: AnsibleModule, engine: Engine, new: release.Record) -> None:
+    """Store one record; its name makes sure that a number is given once."""
+    stack, number = new["stack"], new["number"]
+    labels = {"com.docker.stack.namespace": stack, release.RELEASE_LABEL: str(number)}
+    data = base64.b64encode(json.dumps(new).encode()).decode()
+    try:
+        engine.post(
+            "/configs/create",
+            {"Name": config_name(stack, number), "Labels": labels, "Data": data},
+        )
+    except EngineError as error:
+        if error.status != 409:
+            raise
+        module.fail_json(
+            msg=f"somebody else recorded the release {number} of the stack {stack} at the same "
+            "time. See who deploys it too, then run this again."
+        )
+
+
+def main() -> None:
+    verdicts = ["converged", "rolled_back", "paused", "pending", "failed"]
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["read", "recorded"], "default": "read"},
+            "compose": {"type": "dict"},
+            "release": {"type": "int"},
+            "tag": {"type": "str"},
+            "verdict": {"type": "str", "choices": verdicts, "default": "converged"},
+            "who": {"type": "str", "default": ""},
+            "secrets": {"type": "list", "elements": "str", "no_log": False},
+            "keep": {"type": "int", "default": 10},
+            **ENGINE_OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    work = read if module.params["state"] == "read" else record
+    try:
+        module.exit_json(**work(module, Engine(module.params["docker_host"])))
+    except (EngineError, ComposeError) as error:
+        module.fail_json(msg=f"the releases of the stack {module.params['stack']}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Records of releases, drift, and the plan of a deployment."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import release
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+COMPOSE: dict[str, Any] = {
+    "services": {
+        "web": {
+            "image": f"reg:5000/web:1@{A}",
+            "environment": {"X": "1"},
+            "networks": {"net": None},
+            "secrets": [{"source": "db", "target": "db"}],
+            "deploy": {"replicas": 3},
+        }
+    },
+    "networks": {"net": {"driver": "overlay"}, "other": {}},
+    "secrets": {"db": {"name": "shop_db_1", "external": True}},
+}
+
+
+def service(image: str = f"reg:5000/web:1@{A}", replicas: int = 3, **more: Any) -> dict[str, Any]:
+    return {
+        "Version": {"Index": 5},
+        "Spec": {
+            "Name": "shop_web",
+            "Labels": {"com.docker.stack.image": image, **more.get("labels", {})},
+            "Mode": {"Replicated": {"Replicas": replicas}},
+            "TaskTemplate": {
+                "ContainerSpec": {"Image": image, "Env": more.get("env", ["X=1"])},
+                "ForceUpdate": more.get("force", 0),
+            },
+        },
+    }
+
+
+def changed(*path: str, value: Any) -> dict[str, Any]:
+    """COMPOSE with one thing replaced."""
+    document = copy.deepcopy(COMPOSE)
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+def record(**more: Any) -> release.Record:
+    running = release.running_state([service()], "shop")
+    given: dict[str, Any] = {"tag": "1", "verdict": "converged", "who": "ann", "when": "now"}
+    made = release.make_record(1, "shop", running, COMPOSE, None, secrets=["shop_db_1"], **given)
+    return {**made, **more}
+
+
+SPECS = {
+    "image": (service(image=f"reg:5000/web:2@{B}"), True),
+    "replicas": (service(replicas=9), True),
+    "a forced restart": (service(force=3), True),
+    "environment": (service(env=["X=2"]), False),
+    "a label": (service(labels={"a": "b"}), False),
+}
+
+
+@pytest.mark.parametrize(("other", "same"), SPECS.values(), ids=SPECS)
+def test_spec_hash(other: dict[str, Any], same: bool) -> None:
+    before = json.dumps(other)
+    assert (release.spec_hash(other["Spec"]) == release.spec_hash(service()["Spec"])) == same
+    assert json.dumps(other) == before
+
+
+HASHES = {
+    "image": (changed("services", "web", "image", value="web:2"), True),
+    "replicas": (changed("services", "web", "deploy", "replicas", value=9), True),
+    "a network that it does not use": (changed("networks", "other", value={"x": 1}), True),
+    "environment": (changed("services", "web", "environment", "X", value="2"), False),
+    "its network": (changed("networks", "net", "driver", value="bridge"), False),
+    "a rotated secret": (changed("secrets", "db", "name", value="shop_db_2"), False),
+}
+
+
+@pytest.mark.parametrize(("document", "same"), HASHES.values(), ids=HASHES)
+def test_config_hash(document: dict[str, Any], same: bool) -> None:
+    assert (release.config_hashes(document) == release.config_hashes(COMPOSE)) == same
+
+
+IMAGES = {
+    "the same": (f"r/web:1@{A}", f"r/web:1@{A}", True),
+    "another digest": (f"r/web:1@{B}", f"r/web:1@{A}", False),
+    "another tag of one digest": (f"r/web:2@{A}", f"r/web:1@{A}", False),
+    "no digest asked for": ("r/web:1", f"r/web:1@{A}", True),
+    "another tag": ("r/web:2", f"r/web:1@{A}", False),
+    "another name": ("r/api:1", f"r/web:1@{A}", False),
+    "latest": ("redis", "redis:latest", True),
+}
+
+
+@pytest.mark.parametrize(("wanted", "running", "same"), IMAGES.values(), ids=IMAGES)
+def test_same_image(wanted: str, running: str, same: bool) -> None:
+    assert release.same_image(wanted, running) == same
+
+
+DRIFT: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "none": (service(), []),
+    "restarted by hand": (service(force=1), []),
+    "image": (service(image=f"reg:5000/web:2@{B}"), ["image"]),
+    "scaled": (service(replicas=5), ["replicas"]),
+    "environment": (service(env=[]), ["spec"]),
+}
+
+
+@pytest.mark.parametrize(("running", "expected"), DRIFT.values(), ids=DRIFT)
+def test_drift(running: dict[str, Any], expected: list[str]) -> None:
+    state = release.running_state([running], "shop")
+    assert release.drift("web", state["web"], record()) == expected
+    assert release.drift("web", state["web"], None) == []
+
+
+NEW_IMAGE = changed("services", "web", "image", value=f"reg:5000/web:2@{B}")
+PLANS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Any, str, list[str], str]] = {
+    "new": (COMPOSE, [], None, "new", [], f"web: new (web:1@{A[:19]})"),
+    "unchanged": (COMPOSE, [service()], record(), "unchanged", [], ""),
+    "image": (
+        NEW_IMAGE,
+        [service()],
+        record(),
+        "changed",
+        ["image"],
+        f"web: changed (image web:1@{A[:19]} -> web:2@{B[:19]})",
+    ),
+    "replicas": (
+        changed("services", "web", "deploy", "replicas", value=6),
+        [service()],
+        record(),
+        "changed",
+        ["replicas"],
+        "web: changed (replicas 3 -> 6)",
+    ),
+    "config": (
+        changed("services", "web", "environment", "X", value="2"),
+        [service()],
+        record(),
+        "changed",
+        ["config"],
+        "web: changed (configuration)",
+    ),
+    "drift": (
+        COMPOSE,
+        [service(env=[])],
+        record(),
+        "changed",
+        ["drift"],
+        "web: changed (was changed by hand since the last release)",
+    ),
+    "never recorded": (
+        COMPOSE,
+        [service()],
+        None,
+        "changed",
+        ["config"],
+        "web: changed (configuration)",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "services", "last", "action", "reasons", "line"), PLANS.values(), ids=PLANS
+)
+def test_plan(
+    document: dict[str, Any],
+    services: list[dict[str, Any]],
+    last: Any,
+    action: str,
+    reasons: list[str],
+    line: str,
+) -> None:
+    entries = release.plan(document, release.running_state(services, "shop"), last)
+    assert (entries["web"]["action"], entries["web"]["reasons"]) == (action, reasons)
+    assert release.plan_lines(entries) == ([line] if line else [])
+
+
+def test_plan_of_a_service_that_is_gone() -> None:
+    other = {"services": {"api": {"image": "api:1"}}}
+    entries = release.plan(other, release.running_state([service()], "shop"), record())
+    assert {name: entry["action"] for name, entry in entries.items()} == {
+        "api": "new",
+        "web": "removed",
+    }
+
+
+def test_a_global_service_has_no_replicas_to_differ_in() -> None:
+    running = service()
+    running["Spec"]["Mode"] = {"Global": {}}
+    document = changed("services", "web", "deploy", value={"mode": "global"})
+    state = release.running_state([running], "shop")
+    assert state["web"]["replicas"] is None
+    assert "replicas" not in release.plan(document, state, record())["web"]["reasons"]
+
+
+def test_a_record_tells_what_runs_and_borrows_the_rest() -> None:
+    running = release.running_state([service(replicas=6)], "shop")
+    given: dict[str, Any] = {"tag": None, "verdict": "converged", "who": "bob", "when": "later"}
+    made = release.make_record(2, "shop", running, None, record(), secrets=None, **given)
+    assert made["replicas"] == {"web": 6}
+    assert (made["tag"], made["secrets"], made["compose"]) == ("1", ["shop_db_1"], COMPOSE)
+    assert made["config_hashes"] == release.config_hashes(COMPOSE)
+    assert release.differs(made, record())
+
+
+DIFFERS: dict[str, tuple[release.Record, release.Record | None, bool]] = {
+    "the first": (record(), None, True),
+    "the same by another at another time": (
+        record(number=2, who="bob", when="later"),
+        record(),
+        False,
+    ),
+    "verdict": (record(verdict="rolled_back"), record(), True),
+    "tag": (record(tag="2"), record(), True),
+    "secrets": (record(secrets=["shop_db_2"]), record(), True),
+}
+
+
+@pytest.mark.parametrize(("new", "last", "expected"), DIFFERS.values(), ids=DIFFERS)
+def test_differs(new: release.Record, last: release.Record | None, expected: bool) -> None:
+    assert release.differs(new, last) == expected
+
+
+def test_records_are_read_newest_first_and_the_current_one_converged() -> None:
+    def config(number: int, verdict: str) -> dict[str, Any]:
+        data = json.dumps(record(number=number, verdict=verdict)).encode()
+        labels = {release.RELEASE_LABEL: str(number)}
+        return {"Spec": {"Labels": labels, "Data": base64.b64encode(data).decode()}}
+
+    foreign = {"Spec": {"Labels": {}, "Data": "eA=="}}
+    records = release.read_records(
+        [config(2, "converged"), foreign, config(10, "rolled_back"), config(9, "converged")]
+    )
+    assert [entry["number"] for entry in records] == [10, 9, 2]
+    assert (release.current_record(records) or {})["number"] == 9
+    assert release.current_record([]) is None
+
+
+PRUNE: dict[str, tuple[list[tuple[int, str]], int, list[int]]] = {
+    "few": ([(2, "converged"), (1, "converged")], 10, []),
+    "too many": ([(3, "converged"), (2, "converged"), (1, "converged")], 2, [1]),
+    "the current one stays": ([(3, "failed"), (2, "failed"), (1, "converged")], 1, [2]),
+}
+
+
+@pytest.mark.parametrize(("given", "keep", "expected"), PRUNE.values(), ids=PRUNE)
+def test_prune(given: list[tuple[int, str]], keep: int, expected: list[int]) -> None:
+    records = [record(number=number, verdict=verdict) for number, verdict in given]
+    assert release.to_prune(records, keep) == expected
+
+
+def test_a_public_record_has_no_compose_file() -> None:
+    assert "compose" not in (release.public(record()) or {})
+    assert release.public(None) is None
