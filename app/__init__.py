@@ -11,6 +11,7 @@ import unicodedata
 from pathlib import Path
 
 from flask import Flask, Response, current_app, render_template, request
+from prometheus_client import Gauge
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from .config import Config
@@ -67,7 +68,7 @@ def _index(config: Config) -> tuple[str, int]:
     who = monster_id(name, config.id_salt)
     picture: Picture | None
     try:
-        picture = _pictures().get(who, LARGE, "png", request.environ["monster.request_id"])
+        picture = _pictures().get(who, LARGE, "png", request.environ.get("monster.request_id", ""))
     except UnavailableError:
         picture = None
     visits, recent = _store().visit(who if given and not error else None)
@@ -113,7 +114,7 @@ def _monster(file: str) -> Response:
     wanted = request.headers.get("If-None-Match", "")
     if wanted.strip() == "*" or etag in wanted:
         return Response(status=304, headers=headers)
-    picture = _pictures().get(stem, size, kind, request.environ["monster.request_id"])
+    picture = _pictures().get(stem, size, kind, request.environ.get("monster.request_id", ""))
     headers["X-Cache"] = picture.layer
     return Response(picture.data, 200, headers, content_type=TYPES[kind])
 
@@ -130,6 +131,10 @@ def create_app(config: Config) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     store = app.extensions["store"] = Store(config)
     pictures = app.extensions["pictures"] = Pictures(config, store)
+    broken = Gauge("breaker_open", "1 while a dependency is left alone.", ("name",), registry=None)
+    broken.labels("redis").set_function(lambda: float(store.breaker.open))
+    broken.labels("imagebackend").set_function(lambda: float(pictures.breaker.open))
+    app.extensions["metrics"] = (pictures.served, store.refused, broken)
 
     # The style stands in the page, allowed by its hash: during a rollout a page and its style can
     # then never come from two versions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import OrderedDict
@@ -10,10 +11,11 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import NamedTuple
 
 import urllib3
+from prometheus_client import Counter
 
 from .breaker import Breaker
 from .config import Config
-from .store import Store
+from .store import KEEPALIVE, Store
 
 ALGORITHM = "v1"  # asked for by name, so that a cached picture is right for ever
 TTL = 24 * 3600
@@ -96,9 +98,19 @@ class Pictures:
         self._flights: dict[str, Future[Picture]] = {}
         self._lock = threading.Lock()
         self._http = urllib3.HTTPConnectionPool(
-            config.backend_host, config.backend_port, maxsize=32, retries=False, timeout=TIMEOUT
+            config.backend_host,
+            config.backend_port,
+            maxsize=32,
+            retries=False,
+            timeout=TIMEOUT,
+            socket_options=[
+                (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+                (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+                *((socket.IPPROTO_TCP, option, value) for option, value in KEEPALIVE.items()),
+            ],
         )
         self.breaker = Breaker("imagebackend", self.ping)
+        self.served = Counter("pictures", "Pictures by layer.", ("layer",), registry=None)
 
     def ping(self) -> None:
         """Ask the imagebackend for an answer; raises when there is none."""
@@ -108,6 +120,11 @@ class Pictures:
 
     def get(self, name: str, size: int, kind: str, request_id: str) -> Picture:
         """The picture of an id (size in pixels, kind of TYPES); else UnavailableError."""
+        picture = self._find(name, size, kind, request_id)
+        self.served.labels(picture.layer).inc()
+        return picture
+
+    def _find(self, name: str, size: int, kind: str, request_id: str) -> Picture:
         key = f"monsterstack:{ALGORITHM}:{name}:{size}.{kind}"
         data = self._lru.get(key)
         if data is not None:
@@ -145,17 +162,13 @@ class Pictures:
     def _draw(self, name: str, size: int, kind: str, request_id: str) -> bytes:
         if self.breaker.open:
             raise UnavailableError("imagebackend does not answer")
+        path = f"/{ALGORITHM}/monster/{name}.{kind}?size={size}"
         try:
-            answer = self._http.request(
-                "GET",
-                f"/{ALGORITHM}/monster/{name}.{kind}?size={size}",
-                headers={"X-Request-ID": request_id},
-                preload_content=False,
-            )
-            data = answer.read(LARGEST + 1)
-            if len(data) > LARGEST:
-                answer.close()  # do not read the rest to reuse the connection
-            answer.release_conn()
+            try:
+                answer, data = self._ask(path, request_id)
+            except urllib3.exceptions.ProtocolError:
+                # It closed an idle connection or is gone: a new one reaches another replica.
+                answer, data = self._ask(path, request_id)
         except (urllib3.exceptions.HTTPError, OSError) as cause:
             self.breaker.failed(cause)
             raise UnavailableError(f"imagebackend does not answer: {cause}") from cause
@@ -166,6 +179,21 @@ class Pictures:
             raise error
         self.breaker.succeeded()
         return data
+
+    def _ask(self, path: str, request_id: str) -> tuple[urllib3.BaseHTTPResponse, bytes]:
+        """An answer and its body; one that is too long or too slow is cut off and not whole."""
+        answer = self._http.request(
+            "GET", path, headers={"X-Request-ID": request_id}, preload_content=False
+        )
+        deadline = time.monotonic() + PATIENCE
+        data = bytearray()
+        while chunk := answer.read1(64 * 1024):
+            data += chunk
+            if len(data) > LARGEST or time.monotonic() > deadline:
+                answer.close()
+                break
+        answer.release_conn()
+        return answer, bytes(data)
 
 
 def _why_not(answer: urllib3.BaseHTTPResponse, kind: str, data: bytes) -> str | None:

@@ -87,6 +87,7 @@ def log_json(service: str) -> None:
 class Service:
     """The WSGI application around a Flask application: request ids, access log, metrics, drain.
 
+    Collectors in `flask.extensions["metrics"]` are published beside its own.
     `headers` go on every answer. While `draining`, every answer carries `Connection: close`, so
     that clients leave for another replica before this one stops listening.
     """
@@ -113,6 +114,8 @@ class Service:
         Gauge("draining", "1 after SIGTERM.", registry=self.registry).set_function(
             lambda: float(self.draining)
         )
+        for collector in flask.extensions.get("metrics", ()):
+            self.registry.register(collector)
         self._routes = {rule.rule.split("/")[1] for rule in flask.url_map.iter_rules()}
         self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

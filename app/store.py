@@ -6,16 +6,23 @@ Redis is a convenience: every method answers within a fraction of a second and n
 from __future__ import annotations
 
 import logging
+import socket
 import time
+from collections.abc import Callable
+from typing import Any
 
 import redis
+from prometheus_client import Counter
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.credentials import CredentialProvider
 from redis.retry import Retry
 
 from .breaker import Breaker
 from .config import Config, read_secret
 
+# Swarm's load balancer forgets a connection that was silent for 900 s: never be silent so long.
+KEEPALIVE = {socket.TCP_KEEPIDLE: 300, socket.TCP_KEEPINTVL: 60, socket.TCP_KEEPCNT: 3}
 TIMEOUT = 0.2  # seconds, for connecting and for an answer
 RECENT = 12  # monsters in the gallery
 _log = logging.getLogger("redis")
@@ -43,12 +50,14 @@ class Store:
                 credential_provider=_PasswordFile(config) if config.redis_password_file else None,
                 socket_timeout=TIMEOUT,
                 socket_connect_timeout=TIMEOUT,
-                socket_keepalive=True,  # the overlay's load balancer forgets idle connections
+                socket_keepalive=True,
+                socket_keepalive_options=KEEPALIVE,
                 retry=Retry(NoBackoff(), 0),
                 max_connections=64,
             )
         )
         self.breaker = Breaker("redis", self.ping)
+        self.refused = Counter("redis_refused", "Commands Redis refused.", registry=None)
 
     def ping(self) -> None:
         """Ask Redis for an answer; raises when there is none."""
@@ -57,7 +66,7 @@ class Store:
     def get(self, key: str) -> bytes | None:
         """A value, or None."""
         answer = self._run(lambda pipe: pipe.get(key))
-        return answer[0] if answer else None
+        return answer[0] if answer and isinstance(answer[0], bytes) else None
 
     def put(self, key: str, value: bytes, ttl: int) -> None:
         """Keep a value for ttl seconds."""
@@ -66,7 +75,7 @@ class Store:
     def visit(self, shown: str | None) -> tuple[int | None, list[str]]:
         """Count a visit, note the monster it was for, if any; the count and the recent monsters."""
 
-        def work(pipe: redis.client.Pipeline) -> None:
+        def work(pipe: Pipeline) -> None:
             if shown:
                 pipe.zadd("monsterstack:recent", {shown: time.time()})
                 pipe.zremrangebyrank("monsterstack:recent", 0, -RECENT - 1)
@@ -82,7 +91,7 @@ class Store:
             [item.decode() for item in recent] if isinstance(recent, list) else [],
         )
 
-    def _run(self, work) -> list | None:  # type: ignore[no-untyped-def,type-arg]
+    def _run(self, work: Callable[[Pipeline], object]) -> list[Any] | None:
         """Run commands in one round trip; None when Redis cannot be reached."""
         if self.breaker.open:
             return None
@@ -103,7 +112,8 @@ class Store:
             for item in answer:
                 if isinstance(item, redis.RedisError):
                     # It answers, but refuses: full, say. Reads may still work.
-                    _log.warning("redis refuses: %s", item)
+                    self.refused.inc()
+                    _log.info("redis refuses: %s", item)
             self.breaker.succeeded()
             return answer
         return None

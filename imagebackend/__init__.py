@@ -42,7 +42,7 @@ def _problem(status: int, title: str, detail: str) -> Response:
 def _size(query: str) -> int:
     """The size a query string asks for, in pixels: the first of size, width and height that it
     has, for pictures are square. BadRequestError when one of them is not a size."""
-    given = {}
+    given: dict[str, int] = {}
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name in ("size", "width", "height"):
             # isdecimal alone also takes the digits of other scripts

@@ -118,8 +118,11 @@ class Answer:
 class Service(Process):
     """One of the services (`app` or `imagebackend`) as a process of its own on 127.0.0.1."""
 
-    def __init__(self, module: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, module: str, env: Mapping[str, str] | None = None, port: int | None = None
+    ) -> None:
         self.port, self.metrics_port = free_ports(2)
+        self.port = port or self.port
         own = {
             "BIND": "127.0.0.1",
             "PORT": str(self.port),
@@ -168,9 +171,11 @@ class Service(Process):
 
 
 @contextmanager
-def running(module: str, env: Mapping[str, str] | None = None) -> Iterator[Service]:
+def running(
+    module: str, env: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Service]:
     """A service while the block runs."""
-    service = Service(module, env)
+    service = Service(module, env, port)
     try:
         yield service
     finally:

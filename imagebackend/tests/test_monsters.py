@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import zlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -50,8 +52,8 @@ def test_a_picture_never_changes(name: str, size: int) -> None:
 
 
 def test_the_file_of_parts_is_what_the_drawings_give() -> None:
-    stored = (parts.Path(parts.__file__).with_name("v1.bin")).read_bytes()
-    assert parts.zlib.decompress(stored) == parts.zlib.decompress(parts.pack())
+    stored = Path(parts.__file__).with_name("v1.bin").read_bytes()
+    assert zlib.decompress(stored) == zlib.decompress(parts.pack())
 
 
 def test_there_are_more_than_a_billion() -> None:
