@@ -1,0 +1,165 @@
+"""What the tests on machines share: the inventory's nodes, a shell on each, the page, Ansible.
+
+Everything goes the way a user's would: SSH, HTTP and `ansible-playbook`.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+PAGE_PORT = 5000
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the inventory."""
+
+    name: str
+    address: str
+    zone: str
+    inventory: Path
+
+    def run(self, command: str) -> str:
+        """What a command prints, run as root by the machine's shell; fails the test if it fails."""
+        lab = [PROJECT / "bin/lab", "-i", self.inventory, "ssh", self.name, "--"]
+        done = subprocess.run(
+            [*lab, f"sudo sh -c {_quoted(command)}"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{self.name}: {command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def docker(self, command: str) -> Any:
+        """The JSON that a docker command prints: one document, or one document a line."""
+        text = self.run(f"docker {command}")
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return [json.loads(line) for line in text.splitlines()]
+
+    def get(self, path: str, port: int = PAGE_PORT) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (lower case) and body of a GET from the controller."""
+        connection = http.client.HTTPConnection(self.address, port, timeout=10)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, body
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The nodes of one inventory and what runs on them."""
+
+    inventory: Path
+    managers: tuple[Node, ...]
+    workers: tuple[Node, ...]
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return self.managers + self.workers
+
+    @property
+    def credentials(self) -> Path:
+        return self.inventory.parent / "credentials" / self.inventory.name
+
+    def node(self, name: str) -> Node:
+        return next(node for node in self.nodes if node.name == name)
+
+    def service(self, name: str) -> dict[str, Any]:
+        """A service's specification, as Swarm has it."""
+        found: list[dict[str, Any]] = self.managers[0].docker(f"service inspect {name}")
+        return found[0]["Spec"]  # type: ignore[no-any-return]
+
+    def tasks(self, service: str) -> list[dict[str, str]]:
+        """The tasks of a service that are to run: {Name, Node, CurrentState, …}."""
+        command = f"service ps {service} --filter desired-state=running --format json"
+        found = self.managers[0].docker(command)
+        return found if isinstance(found, list) else [found]
+
+    def containers(self, service: str) -> list[tuple[Node, str]]:
+        """(node, container id) of each running task of a service."""
+        found = []
+        for node in self.nodes:
+            query = f"docker ps -q --filter label=com.docker.swarm.service.name={service}"
+            found += [(node, container) for container in node.run(query).split()]
+        return found
+
+    def playbook(self, *words: str, timeout: int = 900) -> Run:
+        """Runs ansible-playbook in the checkout, as a user does."""
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(self.inventory), *words],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Run(done.returncode, done.stdout)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a playbook ended and everything that it printed."""
+
+    code: int
+    output: str
+
+    @property
+    def recap(self) -> dict[str, dict[str, int]]:
+        """The recap's counters by host: {"m1": {"ok": 12, "changed": 0, …}}."""
+        counters = {}
+        for host, words in re.findall(r"^(\S+)\s+: (ok=.*)$", self.output, re.MULTILINE):
+            pairs = (word.split("=") for word in words.split())
+            counters[host] = {key: int(value) for key, value in pairs}
+        return counters
+
+    @property
+    def changed(self) -> int:
+        """How many changes all hosts reported together."""
+        return sum(counters["changed"] for counters in self.recap.values())
+
+
+@functools.cache
+def cluster() -> Cluster:
+    """The cluster of the inventory that the scenario names in CLUSTER_INVENTORY."""
+    inventory = Path(os.environ["CLUSTER_INVENTORY"]).resolve()
+    listed = json.loads(
+        subprocess.run(
+            ["ansible-inventory", "-i", str(inventory), "--list"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+
+    def group(name: str) -> tuple[Node, ...]:
+        hosts = listed.get(name, {}).get("hosts", [])
+        variables = listed["_meta"]["hostvars"]
+        return tuple(
+            Node(host, variables[host]["ansible_host"], variables[host]["zone"], inventory)
+            for host in hosts
+        )
+
+    return Cluster(inventory, group("managers"), group("workers"))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
