@@ -37,7 +37,7 @@ def _made(target: Path, what: str, make: Callable[[Path], None]) -> Path:
         partial = target.with_name(target.name + ".partial")
         _remove(partial)
         partial.mkdir(parents=True)
-        host.say(f"making {what} (log: {_log(partial)})")
+        host.say(f"making {what}")
         make(partial)
         partial.rename(target)
         host.say(f"{what} is ready")
@@ -61,7 +61,7 @@ def system_folder(image: str) -> Path:
 
 
 def system_image(image: str, gigabytes: int) -> Path:
-    """The disk image `engine` or `bare` with a file system of that size; made if it is not there."""
+    """The disk image `engine` or `bare` of that size; made if it is not there."""
     folder = _made(
         system_folder(image),
         f"the system image '{image}', about 2 minutes",

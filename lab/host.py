@@ -56,7 +56,7 @@ def build(command: Sequence[str], log: Path, *, cwd: Path | None = None) -> None
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
         done = subprocess.run(
-            [*jail, *command],
+            [*jail, "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

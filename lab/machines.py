@@ -17,13 +17,23 @@ import sys
 import tarfile
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import build, host, plan
 from lab.plan import Boot, Lab, LabError, Node
 
+# A machine that reboots executes its own argv[0] again, with its files still open: the network
+# card would be busy and the old memory never freed. So argv[0] is this, which closes them.
+BOOT_SCRIPT = """\
+#!/bin/bash
+for fd in /proc/$$/fd/*; do
+  fd=${fd##*/}
+  ((fd < 3 || fd == 255)) || eval "exec $fd>&-"
+done
+exec -a "$0" "$LAB_KERNEL" "$@"
+"""
 READY_LINE = b"lab: machine is ready"
 BOOT_SECONDS = {"fast": 240, "ready": 600}
 
@@ -108,21 +118,41 @@ def _kill(lab: Lab, which: Iterable[str] | None = None) -> None:
         time.sleep(0.05)
 
 
-def _spawn(lab: Lab, command: Sequence[str], log: Path, fds: Sequence[int] = ()) -> None:
-    """Start a program in the lab's network namespace that outlives this one."""
+def _spawn(
+    lab: Lab,
+    command: Sequence[str],
+    log: Path,
+    fds: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Start a program in the lab's network namespace that outlives this one.
+
+    A machine's console has to be something that can be waited for (epoll), which a file cannot:
+    its first program would hang at the shutdown. So a second process carries it to the file.
+    """
     if log.exists():
         log.replace(log.with_suffix(".old"))
-    with log.open("wb") as output:
+
+    def start(words: Sequence[str], stdin: int, stdout: int) -> None:
         subprocess.Popen(
-            ["nsenter", f"--net=/run/netns/{lab.netns}", "--", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
+            ["nsenter", f"--net=/run/netns/{lab.netns}", "--", *words],
+            stdin=stdin,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             pass_fds=fds,
             cwd=lab.run_dir,
-            env={**os.environ, "TMPDIR": "/dev/shm"},
+            env={**os.environ, "TMPDIR": "/dev/shm", **(environment or {})},
         )
+
+    reader, writer = os.pipe()
+    try:
+        with log.open("wb") as output:
+            start(["cat"], reader, output.fileno())
+        start(command, subprocess.DEVNULL, writer)
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 # Network
@@ -267,7 +297,8 @@ def _write_seed(lab: Lab, node: Node, path: Path) -> None:
 
 def up(lab: Lab, kind: str) -> None:
     """Start what is missing of the lab and wait until all of it answers. kind: auto|fast|ready."""
-    start = [node for node in lab.nodes if node.name not in running(lab)]
+    alive = running(lab)
+    start = [node for node in lab.nodes if node.name not in alive]
     if kind == "auto":
         kind = "fast" if build.kernel_folder("fast").exists() else "ready"
         if kind == "ready" and start:
@@ -321,6 +352,9 @@ def boot(
     if nodes:
         names = ", ".join(node.name for node in nodes)
         host.say(f"starting {names} (kernel: {kernel.kind})")
+    program = lab.run_dir / "boot"
+    program.write_text(BOOT_SCRIPT)
+    program.chmod(0o755)
     for node in nodes:
         folder = node_dir(lab, node)
         disk = disk_dir(lab) / f"{node.name}.cow"
@@ -331,7 +365,7 @@ def boot(
             _write_seed(lab, node, seed)
             begun.write_text(str(disks[node.image, node.disk]))
         files = Boot(
-            kernel=kernel.program,
+            program=program,
             seccomp=kernel.kind == "fast",
             image=Path(begun.read_text()),
             modules=kernel.modules,
@@ -346,7 +380,8 @@ def boot(
             target = "/usr/lib/x86_64-linux-gnu"
             swap = f'mount --bind "{kernel.libraries}" {target} && exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", swap, "sh", *command]
-        _spawn(lab, command, console(lab, node))
+        environment = {"LAB_KERNEL": str(kernel.program)}
+        _spawn(lab, command, console(lab, node), environment=environment)
 
 
 def wait(lab: Lab, nodes: Sequence[Node], kind: str) -> None:

@@ -108,7 +108,8 @@ def read_inventory(inventory: Mapping[str, Any], source: str) -> Lab:
     name = str(shared.get("lab_name", ""))
     if not _LAB_NAME.fullmatch(name):
         faults.append(
-            f"{source}: lab_name is '{name}', it must be 1 to 11 of a-z, 0-9 and '-', a letter first."
+            f"{source}: lab_name is '{name}', it must be 1 to 11 of a-z, 0-9 and '-', "
+            "a letter first."
         )
     subnet = _subnet(str(shared.get("lab_subnet", "")), source, faults)
     mirror_port = _mirror_port(str(shared.get("lab_mirror", "")), subnet, source, faults)
@@ -207,7 +208,7 @@ def _node(
 class Boot:
     """The files a machine starts from."""
 
-    kernel: Path
+    program: Path
     seccomp: bool
     image: Path
     modules: Path
@@ -228,7 +229,7 @@ def kernel_command(lab: Lab, node: Node, boot: Boot) -> list[str]:
                 "take: set MONSTERSTACK_CACHE to a folder without."
             )
     return [
-        str(boot.kernel),
+        str(boot.program),
         f"umid={lab.umid(node)}",
         f"uml_dir={boot.uml_dir}/",
         f"mem={node.memory}M",

@@ -1,4 +1,4 @@
-"""What the lab's images and kernels are made of. Pure; a change here makes a new one in the cache."""
+"""What the images and kernels are made of. Pure; a change here makes a new one in the cache."""
 
 from __future__ import annotations
 
