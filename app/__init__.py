@@ -22,7 +22,7 @@ from .texts import TEXTS
 NOBODY = "John Doe"
 LONGEST_NAME = 64
 SMALLEST, USUAL, LARGEST = 12, 80, 1024  # pixels
-SIZES = (24, 48, 80, 160)  # shown on the page, beside the large one
+SIZES = (20, 40, 80, 120)  # shown on the page, beside the large one
 LARGE = 320
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CSS = Path(__file__).with_name("templates") / "style.css"

@@ -405,7 +405,7 @@ def eyes(body: Body, gaze: tuple[float, float]) -> dict[str, Cells]:
         cells = outlined(fill(oval(x, y, r, r), WHITE))
         if iris:
             cells |= fill(oval(px, py, iris, iris), IRIS)
-        cells |= fill(oval(px, py, pupil, pupil), PUPIL)
+        cells |= fill(oval(px, py, pupil, pupil, 3), PUPIL)
         gleam = fill(oval(px - pupil / 2.2, py - pupil / 2.2, pupil / 2.3, pupil / 2.3), WHITE)
         return cells | gleam
 
@@ -484,7 +484,7 @@ def mouths(body: Body) -> dict[str, Cells]:
 def extras(body: Body) -> dict[str, Cells]:
     """Small things that make a face someone's own."""
     c, m = body.eyes, body.mouth
-    blush = fill(either(oval(-8, m - 1.5, 1.9, 1.2), oval(8, m - 1.5, 1.9, 1.2)), CHEEK)
+    blush = fill(either(oval(-8, m - 1, 2.1, 1.2, 4), oval(8, m - 1, 2.1, 1.2, 4)), CHEEK)
     skin = {at for at, role in body.cells.items() if role != LINE}
     return {
         "none": {},

@@ -375,10 +375,11 @@ def boot(
         )
         command = plan.kernel_command(lab, node, files)
         if kernel.libraries:
-            # Debian 13's program on a possibly older system: its libraries take the place of the
+            # Debian 13's program on a possibly older system: its C library is laid over the
             # host's, in a mount namespace of its own.
             target = "/usr/lib/x86_64-linux-gnu"
-            swap = f'mount --bind "{kernel.libraries}" {target} && exec "$@"'
+            layers = f"lowerdir={kernel.libraries}:{target}"
+            swap = f'mount -t overlay -o "{layers}" overlay {target} && exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", swap, "sh", *command]
         environment = {"LAB_KERNEL": str(kernel.program)}
         _spawn(lab, command, console(lab, node), environment=environment)

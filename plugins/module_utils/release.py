@@ -177,7 +177,7 @@ def plan_lines(entries: Mapping[str, Api]) -> list[str]:
         if "config" in entry["reasons"]:
             parts.append("configuration")
         if "drift" in entry["reasons"]:
-            parts.append("was changed by hand since the last release")
+            parts.append("does not run as the last good release left it")
         lines.append(f"{name}: {entry['action']}" + (f" ({', '.join(parts)})" if parts else ""))
     return lines
 
@@ -237,11 +237,13 @@ def make_record(
     }
 
 
-def differs(record: Record, last: Record | None) -> bool:
-    """Whether a record says anything that the last one does not."""
-    return last is None or any(
-        record[key] != last.get(key) for key in record if key not in INCIDENTAL
-    )
+def known_as(record: Record, records: Sequence[Record]) -> Record | None:
+    """The record that says the same already: the last one, or, of a release that converged, the
+    current one (a failed attempt in between has left no trace then)."""
+    for known in (records[0] if records else None, current_record(records)):
+        if known and all(record[k] == known.get(k) for k in record if k not in INCIDENTAL):
+            return known
+    return None
 
 
 def to_prune(records: Sequence[Record], keep: int) -> list[int]:

@@ -102,13 +102,14 @@ class Watch:
             else:
                 text = "there is no such service in the stack"
                 results[name] = Result("failed", True, 0, 0, text)
-            verdict = results[name].verdict
-            if self._since.get(name, ("", 0.0))[0] != verdict:
+            # What is not final yet is as old as the watch.
+            verdict = results[name].verdict if results[name].final else ""
+            if not verdict or self._since.get(name, ("", 0.0))[0] != verdict:
                 self._since[name] = (verdict, snapshot.now)
         return results
 
     def seconds(self, name: str) -> float:
-        """How long after the start a service got the verdict that it has."""
+        """How long after the start a service got its final verdict, or was looked at last."""
         return round(max(0.0, self._since[name][1] - self.started), 1)
 
     def _look_at(self, name: str, service: Api, snapshot: Snapshot) -> Result:
@@ -167,6 +168,9 @@ def judge(
 
     def result(verdict: str, final: bool, message: str, failed: bool = True) -> Result:
         shown = failure if failed and failure else (None, None)
+        serving = sum(_runs(task, ready) for task in old)
+        if serving and verdict != "converged":
+            message += f"; {serving} of the release before it still run"
         return Result(
             verdict=verdict,
             final=final,
@@ -227,7 +231,7 @@ def _unfinished(
     elif any(slot in failed_slots for slot in open_slots):
         found = result("failed", False, "its tasks fail")
     elif old and not open_slots:
-        found = result("pending", False, "tasks of the release before it still run", failed=False)
+        found = result("pending", False, "is not done yet", failed=False)
     else:
         states = sorted({task["Status"]["State"] for task in open_slots.values()})
         doing = f"; others are {', '.join(states)}" if states else ""
@@ -398,8 +402,8 @@ def _error(task: Api) -> str:
 
 def _last_failure(
     service: Api, tasks: Sequence[Api], update: Api, reason: str | None, names: Mapping[str, str]
-) -> tuple[str, str] | None:
-    """(task id, what went wrong and where) of the task that explains the state best.
+) -> tuple[str | None, str] | None:
+    """(task id if it has a log, what went wrong and where) of the task that explains it best.
 
     Swarm names the task that stopped an update in its message; otherwise the youngest failure
     counts, of the time since the update began if there was one.
@@ -416,7 +420,9 @@ def _last_failure(
     task = chosen[0]
     text = _error(task) or _exit_text(task)
     node = names.get(task.get("NodeID", ""))
-    return task["ID"], f"{text} (on {node})" if node else text
+    # What never had a container has no log.
+    ran = bool((task["Status"].get("ContainerStatus") or {}).get("ContainerID"))
+    return task["ID"] if ran else None, f"{text} (on {node})" if node else text
 
 
 def _is_gone(task: Api) -> bool:

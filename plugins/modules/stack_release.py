@@ -21,7 +21,7 @@ options:
   state:
     description:
       - V(read) changes nothing.
-      - V(recorded) writes a new release, if it says anything that the last one does not, and
+      - V(recorded) writes a new release, if it says anything new, and
         forgets the oldest ones.
     type: str
     choices: [read, recorded]
@@ -236,11 +236,12 @@ def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         secrets=params["secrets"],
         when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
-    if last and not release.differs(new, last):
+    known = release.known_as(new, records)
+    if known:
         return {
             "changed": False,
-            "number": last["number"],
-            "record": release.public(last),
+            "number": known["number"],
+            "record": release.public(known),
             "removed": [],
         }
     old = [config_name(stack, n) for n in release.to_prune([new, *records], params["keep"])]

@@ -191,7 +191,7 @@ def read_log(engine: Engine, task: str | None, lines: int) -> tuple[list[str], s
     if not lines:
         return [], "not asked for"
     if not task:
-        return [], "no failed task is known"
+        return [], "no task that failed had a container"
     query = {"stdout": "true", "stderr": "true", "tail": str(lines)}
     try:
         data = engine.raw("GET", f"/tasks/{task}/logs", query, timeout=LOG_TIMEOUT, limit=LOG_BYTES)

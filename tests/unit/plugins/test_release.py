@@ -157,7 +157,7 @@ PLANS: dict[str, tuple[dict[str, Any], list[dict[str, Any]], Any, str, list[str]
         record(),
         "changed",
         ["drift"],
-        "web: changed (was changed by hand since the last release)",
+        "web: changed (does not run as the last good release left it)",
     ),
     "never recorded": (
         COMPOSE,
@@ -211,25 +211,28 @@ def test_a_record_tells_what_runs_and_borrows_the_rest() -> None:
     assert made["replicas"] == {"web": 6}
     assert (made["tag"], made["secrets"], made["compose"]) == ("1", ["shop_db_1"], COMPOSE)
     assert made["config_hashes"] == release.config_hashes(COMPOSE)
-    assert release.differs(made, record())
+    assert release.known_as(made, [record()]) is None
 
 
-DIFFERS: dict[str, tuple[release.Record, release.Record | None, bool]] = {
-    "the first": (record(), None, True),
+FAILED = {"verdict": "rolled_back", "number": 2}
+KNOWN: dict[str, tuple[release.Record, list[release.Record], int | None]] = {
+    "the first": (record(), [], None),
     "the same by another at another time": (
         record(number=2, who="bob", when="later"),
-        record(),
-        False,
+        [record()],
+        1,
     ),
-    "verdict": (record(verdict="rolled_back"), record(), True),
-    "tag": (record(tag="2"), record(), True),
-    "secrets": (record(secrets=["shop_db_2"]), record(), True),
+    "verdict": (record(verdict="rolled_back"), [record()], None),
+    "tag": (record(tag="2"), [record()], None),
+    "secrets": (record(secrets=["shop_db_2"]), [record()], None),
+    "again after a failed attempt": (record(number=3), [record(**FAILED), record()], 1),
+    "failed again": (record(**FAILED), [record(**FAILED), record()], 2),
 }
 
 
-@pytest.mark.parametrize(("new", "last", "expected"), DIFFERS.values(), ids=DIFFERS)
-def test_differs(new: release.Record, last: release.Record | None, expected: bool) -> None:
-    assert release.differs(new, last) == expected
+@pytest.mark.parametrize(("new", "records", "number"), KNOWN.values(), ids=KNOWN)
+def test_known_as(new: release.Record, records: list[release.Record], number: int | None) -> None:
+    assert (release.known_as(new, records) or {}).get("number") == number
 
 
 def test_records_are_read_newest_first_and_the_current_one_converged() -> None:

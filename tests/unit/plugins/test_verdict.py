@@ -64,8 +64,8 @@ def task(name: str, state: str = "running", **more: Any) -> dict[str, Any]:
         "CreatedAt": at(more.get("created", age + 5)),
         "Status": {"State": state, "Timestamp": at(age), "Err": more.get("err")},
     }
-    if "exit" in more:
-        found["Status"]["ContainerStatus"] = {"ExitCode": more["exit"]}
+    if state not in ("pending", "rejected"):
+        found["Status"]["ContainerStatus"] = {"ContainerID": "c", "ExitCode": more.get("exit")}
     if "iteration" in more:
         found["JobIteration"] = {"Index": more["iteration"]}
     return found
@@ -149,14 +149,14 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         "pending",
         False,
         0,
-        "tasks of the release before it still run",
+        "2 of the release before it still run",
     ),
     "no update status, new tasks run beside old ones": (
         {"tasks": GOOD, "old": OLD},
         "pending",
         False,
         2,
-        "the release before it still run",
+        "2 of the release before it still run",
     ),
     "old tasks that are to stop do not count": (
         {"tasks": GOOD, "old": [task("o", slot=1, desired="shutdown")]},
@@ -452,6 +452,11 @@ def test_last_error(failed: dict[str, Any], text: str) -> None:
     assert text in (result.last_error or "")
 
 
+def test_what_never_ran_has_no_log() -> None:
+    waiting = task("b", "pending", slot=2, node="", err="no suitable node")
+    assert look([GOOD[0], waiting])["web"].failed_task is None
+
+
 def test_a_failure_before_the_update_does_not_explain_it() -> None:
     before = task("f", "failed", age=500, created=600, err="of the release before")
     result = look(GOOD, old=[before], update="rollback_completed")["web"]
@@ -463,7 +468,7 @@ def test_only_services_asked_for() -> None:
     assert list(look(GOOD)) == ["web"]
 
 
-def test_seconds_count_from_the_last_change_of_mind() -> None:
+def test_seconds_of_a_final_verdict_stand_still() -> None:
     watch = Watch("shop", started=NOW - 40)
 
     def snapshot(now: float, tasks: list[dict[str, Any]]) -> Snapshot:
@@ -473,6 +478,8 @@ def test_seconds_count_from_the_last_change_of_mind() -> None:
     watch.look(snapshot(NOW - 10, GOOD))
     watch.look(snapshot(NOW, GOOD))
     assert watch.seconds("web") == 30.0
+    watch.look(snapshot(NOW, GOOD[:1]))
+    assert watch.seconds("web") == 40.0
 
 
 @pytest.mark.parametrize(
