@@ -466,9 +466,12 @@ def check_capacity(
 ) -> list[Finding]:
     """Whether the nodes have room for every service, and for one more task of it in an update."""
     nodes = place_pins(free_nodes(hosts, stack), hosts, pins)
-    if not nodes:
-        return []
     has_workers = any(host.group == "workers" for host in hosts)
+    return check_room(compose, nodes, has_workers) if nodes else []
+
+
+def check_room(compose: Compose, nodes: Sequence[Node], has_workers: bool) -> list[Finding]:
+    """The same for nodes whose free resources are known."""
     wanted, findings = demands(compose.services.values(), has_workers)
     labels = {label for node in nodes for label in node.labels}
     checked: list[Demand] = []

@@ -166,6 +166,7 @@ WRITTEN_BY_ROLES = (
     "/etc/monsterstack-swarm-firewall.nft",
     "/etc/sysctl.d/90-monsterstack-swarm.conf",
     "/etc/systemd/system/monsterstack-swarm-firewall.service",
+    "/var/lib/monsterstack-swarm/stacks/*/compose.yml",
 )
 
 
