@@ -299,7 +299,10 @@ def up(lab: Lab, kind: str) -> None:
     """Start what is missing of the lab and wait until all of it answers. kind: auto|fast|ready."""
     alive = running(lab)
     start = [node for node in lab.nodes if node.name not in alive]
-    if kind == "auto":
+    chosen = lab.run_dir / "kernel"
+    if kind == "auto" and alive and chosen.exists():
+        kind = chosen.read_text()
+    elif kind == "auto":
         kind = "fast" if build.kernel_folder("fast").exists() else "ready"
         if kind == "ready" and start:
             host.say(
@@ -317,6 +320,7 @@ def up(lab: Lab, kind: str) -> None:
         shutil.rmtree(disk_dir(lab))
     (lab.run_dir / "uml").mkdir(parents=True, exist_ok=True)
     disk_dir(lab).mkdir(parents=True, exist_ok=True)
+    chosen.write_text(kind)
     _make_keys(lab)
     _make_network(lab)
     _start_mirror(lab, mirror)
@@ -439,7 +443,7 @@ def on(lab: Lab, nodes: Sequence[Node]) -> None:
     """Switch machines on that are off and wait until they answer."""
     require_up(lab)
     alive = running(lab)
-    kind = "fast" if build.kernel_folder("fast").exists() else "ready"
+    kind = (lab.run_dir / "kernel").read_text()
     disks = {(node.image, node.disk): build.system_image(node.image, node.disk) for node in nodes}
     boot(lab, [node for node in nodes if node.name not in alive], build.kernel(kind), disks)
     wait(lab, nodes, kind)
