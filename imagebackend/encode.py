@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from functools import lru_cache
@@ -76,27 +77,27 @@ def png(cells: int, colours: bytes, size: int) -> bytes:
     return b"".join((plan.head, _chunk(b"PLTE", colours), _TRANSPARENT_FIRST, data, _END))
 
 
+_RUN = re.compile(r"([1-9a-f])\1*")  # neighbours of one role; 0 is clear
+_TO = [f"M{x} {y}" for y in range(GRID) for x in range(GRID + 1)]  # GRID + 1: the line's end
+_ALONG = [f"h{width}" for width in range(GRID + 1)]
+
+
 def svg(cells: int, colours: bytes, size: int) -> bytes:
-    """An SVG of the cells: one path a colour, made of runs."""
+    """An SVG of the cells: one path a colour, of horizontal strokes that are one cell thick."""
     digits = _digits(cells).decode()
-    paths: dict[int, list[str]] = {}
-    for y in range(GRID):
-        row = digits[y * GRID : (y + 1) * GRID]
-        x = 0
-        while x < GRID:
-            end = x + 1
-            while end < GRID and row[end] == row[x]:
-                end += 1
-            if row[x] != "0":
-                paths.setdefault(int(row[x], 16), []).append(f"M{x} {y}h{end - x}v1H{x}z")
-            x = end
+    text = "\n".join([digits[at : at + GRID] for at in range(0, CELLS, GRID)])
+    paths: dict[str, list[str]] = {}
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        paths.setdefault(text[start], []).append(_TO[start] + _ALONG[end - start])
     body = "".join(
-        f'<path fill="#{colours[3 * role : 3 * role + 3].hex()}" d="{"".join(runs)}"/>'
-        for role, runs in sorted(paths.items())
+        f'<path stroke="#{colours[3 * role : 3 * role + 3].hex()}" d="{"".join(strokes)}"/>'
+        for role, strokes in sorted((int(digit, 16), strokes) for digit, strokes in paths.items())
     )
+    # A stroke lies half above and half below its line, hence the half cell.
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size}" height="{size}" '
-        f'viewBox="0 0 {GRID} {GRID}" shape-rendering="crispEdges">{body}</svg>'
+        f'viewBox="0 -.5 {GRID} {GRID}" shape-rendering="crispEdges">{body}</svg>'
     ).encode()
 
 
