@@ -117,9 +117,9 @@ by_name:
 """
 
 import json
-import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,19 +133,15 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 )
 
 
-def ask_helper(program: str, registry: str) -> Mapping[str, Any] | None:
+def ask_helper(module: AnsibleModule, program: str, registry: str) -> Mapping[str, Any] | None:
     """One of the Docker command's credential helpers; None when it knows nothing."""
+    path = module.get_bin_path(f"docker-credential-{program}")
+    if not path:
+        return None
+    rc, answer, _err = module.run_command([path, "get"], data=registry, binary_data=True)
     try:
-        answer = subprocess.run(
-            [f"docker-credential-{program}", "get"],
-            input=registry,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        known = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
+        known = json.loads(answer) if rc == 0 else None
+    except ValueError:
         return None
     return known if isinstance(known, dict) else None
 
@@ -226,7 +222,9 @@ def main() -> None:
     config = read_config(module)
     registries = {digests.registry_of(image["name"]) for image in images}
     headers = {
-        registry: digests.login_header(digests.login_for(registry, config, ask_helper))
+        registry: digests.login_header(
+            digests.login_for(registry, config, partial(ask_helper, module))
+        )
         for registry in registries
     }
     try:
