@@ -94,7 +94,8 @@ def pictures_are_there(chrome: Chrome) -> None:
 
 def complaints(chrome: Chrome) -> list[str]:
     """What the browser has complained about: blocked styles, missing pictures, script errors."""
-    return [entry["message"] for entry in chrome.get_log("browser")]
+    entries = chrome.execute("getLog", {"type": "browser"})["value"]
+    return [entry["message"] for entry in entries]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
