@@ -16,7 +16,9 @@ def main() -> None:
     """Serve until SIGTERM."""
     config = Config.from_env(os.environ)
     app = Flask(__name__, static_folder=None)
-    generator = import_module("pydenticon").Generator(5, 5, foreground=["rgb(45,79,255)", "rgb(254,180,44)"])
+    generator = import_module("pydenticon").Generator(
+        5, 5, foreground=["rgb(45,79,255)", "rgb(254,180,44)"]
+    )
 
     def draw(name: str) -> Response:
         size = int(request.args["size"])
