@@ -6,6 +6,7 @@ folder is a build context of its own, so it cannot be shared in any other way.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -88,8 +89,8 @@ class Service:
     """The WSGI application around a Flask application: request ids, access log, metrics, drain.
 
     Collectors in `flask.extensions["metrics"]` are published beside its own.
-    `headers` go on every answer. While `draining`, every answer carries `Connection: close`, so
-    that clients leave for another replica before this one stops listening.
+    `headers` go on every answer. While `draining`, /readyz answers 503 and every answer carries
+    `Connection: close`, so that clients leave for another replica before this one stops listening.
     """
 
     def __init__(self, flask: Flask, name: str, headers: Mapping[str, str]) -> None:
@@ -138,6 +139,9 @@ class Service:
                 headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
 
+        if self.draining and environ["PATH_INFO"] == "/readyz":
+            begin("503 Service Unavailable", [("Content-Type", "text/plain")])
+            return [b"draining\n"]
         answer = self._flask.wsgi_app(environ, begin)
         try:
             # A list lets the server answer in one piece, with a length, instead of streaming.
@@ -226,6 +230,7 @@ def serve(
         blocking_threads=threads,
         backpressure=1024,
     )
+    gc.freeze()  # what the start made stays: do not look through it again and again
     logging.getLogger("start").info("listening on %s:%d", bind, port)
     server.serve(target_loader=lambda: service, wrap_loader=False)
     logging.getLogger("stop").info("stopped")

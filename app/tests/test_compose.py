@@ -30,9 +30,12 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (settings / "lab.yml").write_text(json.dumps(lab))
     shared = ROOT / "inventory" / "lab" / "group_vars" / "all" / "ssh.yml"
     (settings / "ssh.yml").write_text(shared.read_text())
-    subprocess.run([ROOT / "bin" / "lab", "-i", folder, "up"], check=True, timeout=1200)
-    yield folder
-    subprocess.run([ROOT / "bin" / "lab", "-i", folder, "down"], check=True, timeout=120)
+    lab_command = [ROOT / "bin" / "lab", "-i", folder]
+    try:
+        subprocess.run([*lab_command, "up"], check=True, timeout=1200)
+        yield folder
+    finally:
+        subprocess.run([*lab_command, "down"], check=True, timeout=120)
 
 
 def on_machine(inventory: Path, script: str, stdin: bytes = b"", timeout: int = 600) -> str:
