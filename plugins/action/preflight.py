@@ -39,6 +39,16 @@ class ActionModule(ActionBase):
                 "published_ports": {"type": "list", "elements": "int", "default": []},
                 "pins": {"type": "dict", "default": {}},
                 "tags": {"type": "dict", "default": {}},
+                "overrides": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "name": {"type": "str", "required": True},
+                        "given": {"type": "raw", "required": True},
+                        "defaults": {"type": "dict", "required": True},
+                    },
+                },
                 "known_variables": {"type": "list", "elements": "str", "default": []},
                 "memory_min_mb": {"type": "int", "default": 400},
                 "fail": {"type": "bool", "default": True},
@@ -113,6 +123,11 @@ class ActionModule(ActionBase):
             *preflight.check_ports(document, args["published_ports"], hosts),
             *preflight.check_tags(args["tags"]),
             *preflight.check_variables(hosts, known, prefixes),
+            *(
+                finding
+                for one in args["overrides"]
+                for finding in preflight.check_overrides(one["name"], one["given"], one["defaults"])
+            ),
         ]
 
     def _role_variables(self) -> tuple[set[str], list[str]]:

@@ -231,6 +231,26 @@ def check_variables(
     return findings
 
 
+def check_overrides(name: str, given: Any, defaults: Mapping[str, Any]) -> list[Finding]:
+    """Keys of an inventory's dictionary that its default lacks; `name` has dots for the depth."""
+    if not isinstance(given, Mapping):
+        return [error(name, f"{given!r} is no dictionary", f"Give some of {_words(defaults)}.")]
+    findings: list[Finding] = []
+    for key, value in given.items():
+        default = defaults.get(key)
+        if key not in defaults:
+            close = difflib.get_close_matches(str(key), [str(one) for one in defaults], 1)
+            hint = f"Did you mean {name}.{close[0]}?" if close else f"Use {_words(defaults)}."
+            findings.append(error(f"{name}.{key}", "nothing here has such a key", hint))
+        elif isinstance(default, Mapping):
+            findings += check_overrides(f"{name}.{key}", value, default)
+    return findings
+
+
+def _words(keys: Iterable[Any]) -> str:
+    return ", ".join(sorted(str(key) for key in keys))
+
+
 # With what the hosts say of themselves
 
 

@@ -58,6 +58,24 @@ options:
       - Constraints on them are then checked for the node that will have it.
     type: dict
     default: {}
+  overrides:
+    description: Dictionaries that lie over a stack's defaults; a key not there is refused.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the variable.
+        type: str
+        required: true
+      given:
+        description: What the inventory says.
+        type: raw
+        required: true
+      defaults:
+        description: What it lies over.
+        type: dict
+        required: true
   tags:
     description: Image tags to check, by the name of the variable that they came from.
     type: dict

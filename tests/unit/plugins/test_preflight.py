@@ -488,3 +488,25 @@ def test_capacity(
     assert len(found) == len(expected), found
     for text, start in zip(found, expected, strict=True):
         assert text.startswith(start)
+
+
+OVERRIDES: dict[str, tuple[Any, list[str]]] = {
+    "nothing": ({}, []),
+    "right": ({"port": 80, "page": {"replicas": 2}}, []),
+    "misspelt": ({"prot": 80}, ["x.prot: nothing here has such a key. Did you mean x.port?"]),
+    "misspelt below": (
+        {"page": {"replica": 2}},
+        ["x.page.replica: nothing here has such a key. Did you mean x.page.replicas?"],
+    ),
+    "unlike anything": ({"zzz": 1}, ["x.zzz: nothing here has such a key. Use page, port."]),
+    "a number for a dictionary": (
+        {"page": 2},
+        ["x.page: 2 is no dictionary. Give some of replicas."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "findings"), OVERRIDES.values(), ids=OVERRIDES)
+def test_overrides(given: Any, findings: list[str]) -> None:
+    found = preflight.check_overrides("x", given, {"port": 5000, "page": {"replicas": 3}})
+    assert [str(one) for one in found] == findings
