@@ -325,7 +325,7 @@ def up(lab: Lab, kind: str) -> None:
     _make_network(lab)
     _start_mirror(lab, mirror)
     boot(lab, start, kernel, disks)
-    wait(lab, lab.nodes, kind)
+    wait(lab, lab.nodes, start, kind)
 
 
 def _start_mirror(lab: Lab, folder: Path) -> None:
@@ -389,8 +389,8 @@ def boot(
         _spawn(lab, command, console(lab, node), environment=environment)
 
 
-def wait(lab: Lab, nodes: Sequence[Node], kind: str) -> None:
-    """Until SSH, and the engine where there is one, answer on all of them.
+def wait(lab: Lab, nodes: Sequence[Node], new: Sequence[Node], kind: str) -> None:
+    """Until SSH, and the engine where there is one, answer on all of them; `new` ones are tried.
 
     Raises LabError naming the machines that died or did not answer in time.
     """
@@ -410,9 +410,9 @@ def wait(lab: Lab, nodes: Sequence[Node], kind: str) -> None:
                 f"{', '.join(waiting)} did not answer within {BOOT_SECONDS[kind]} s: "
                 f"see {', '.join(str(console(lab, node)) for node in waiting.values())}."
             )
-        time.sleep(0.2)
+        time.sleep(0.3)
     with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(lambda node: _prove(lab, node), nodes))
+        list(pool.map(lambda node: _prove(lab, node), new))
 
 
 def ssh_answers(node: Node) -> bool:
@@ -446,7 +446,7 @@ def on(lab: Lab, nodes: Sequence[Node]) -> None:
     kind = (lab.run_dir / "kernel").read_text()
     disks = {(node.image, node.disk): build.system_image(node.image, node.disk) for node in nodes}
     boot(lab, [node for node in nodes if node.name not in alive], build.kernel(kind), disks)
-    wait(lab, nodes, kind)
+    wait(lab, nodes, nodes, kind)
 
 
 def off(lab: Lab, nodes: Sequence[Node]) -> None:
