@@ -143,6 +143,7 @@ class ActionModule(ActionBase):
 
 
 def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
+    """The findings by level; a refusal is nothing but its sentences, for they are read by people."""
     by_level = {
         level: [str(finding) for finding in findings if finding.level == level]
         for level in ("error", "warning", "notice")
@@ -156,5 +157,5 @@ def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
     if by_level["warning"]:
         result["warnings"] = by_level["warning"]
     if by_level["error"] and fail:
-        result.update(failed=True, msg="\n".join(by_level["error"]))
+        return {"failed": True, "msg": "\n".join(by_level["error"])}
     return result
