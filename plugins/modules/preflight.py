@@ -147,6 +147,16 @@ def main() -> None:
             "spread_by_zone": {"type": "bool"},
             "published_ports": {"type": "list", "elements": "int", "default": []},
             "pins": {"type": "dict", "default": {}},
+            "overrides": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "given": {"type": "raw", "required": True},
+                    "defaults": {"type": "dict", "required": True},
+                },
+            },
             "tags": {"type": "dict", "default": {}},
             "known_variables": {"type": "list", "elements": "str", "default": []},
             "memory_min_mb": {"type": "int", "default": 400},
