@@ -29,6 +29,15 @@ class Host:
         return bool(self.info and (self.info.get("engine") or {}).get("running"))
 
     @property
+    def fresh(self) -> bool:
+        """Looked at, and without an engine that was ever in a swarm: it can get one and join."""
+        return self.info is not None and not self.answers and not self.swarm.get("cluster_id")
+
+    @property
+    def usable(self) -> bool:
+        return self.answers or self.fresh
+
+    @property
     def member(self) -> bool:
         return self.answers and self.swarm.get("state", "inactive") != "inactive"
 
@@ -59,10 +68,10 @@ class Plan:
 
 def make_plan(hosts: Sequence[Host]) -> Plan:
     """The plan for these hosts, in the order of the inventory; every problem at once."""
-    plan = Plan(silent=[host.name for host in hosts if not host.answers])
+    plan = Plan(silent=[host.name for host in hosts if not host.usable])
     for host in hosts:
-        if not host.answers:
-            why = "cannot be reached" if host.info is None else "has no Docker Engine that answers"
+        if not host.usable:
+            why = "cannot be reached" if host.info is None else "has a Docker Engine that is silent"
             plan.notices.append(f"{host.name} {why} and is left out.")
     managers = [host for host in hosts if host.group == "managers"]
     clusters = {host.cluster_id: host for host in reversed(managers) if host.member}
@@ -90,7 +99,7 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
             f"the swarm {cluster} exists only on workers of the inventory ({names}). Add its "
             f"manager to the group managers, or run 'docker swarm leave --force' on {names}."
         )
-    silent = [host.name for host in managers if not host.answers]
+    silent = [host.name for host in managers if not host.usable]
     if silent:
         plan.errors.append(
             f"nothing shows whether a swarm exists already: of {', '.join(silent)} there is no "
@@ -102,7 +111,7 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
     plan.init = plan.primary = first.name
     plan.primary_address = f"{first.address}:{CLUSTER_PORT}"
     plan.join_managers = [host.name for host in managers[1:]]
-    plan.join_workers = [host.name for host in hosts if host.group == "workers" and host.answers]
+    plan.join_workers = [host.name for host in hosts if host.group == "workers" and host.usable]
 
 
 def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str) -> None:
@@ -112,7 +121,7 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str) -> None:
         plan.primary = primary.name
         plan.primary_address = f"{primary.swarm.get('node_addr') or primary.address}:{CLUSTER_PORT}"
     for host in hosts:
-        if host.answers:
+        if host.usable:
             _plan_host(plan, host, cluster_id, nodes)
     if nodes:
         _notice_nodes(plan, hosts, nodes)

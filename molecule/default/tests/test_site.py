@@ -1,4 +1,4 @@
-"""What site.yml promises, looked at from outside (HTTP, Ansible's output) and inside (the nodes)."""
+"""What site.yml promises: from outside (HTTP, Ansible's output) and inside (the nodes)."""
 
 from __future__ import annotations
 
@@ -171,7 +171,8 @@ class TestContainers:
     def test_secrets_stand_nowhere_else(self) -> None:
         for node in cluster().nodes:
             everything = node.run(
-                "docker ps -aq | xargs -r docker inspect; docker ps -aq | xargs -r -n1 docker logs 2>&1;"
+                "docker ps -aq | xargs -r docker inspect;"
+                " docker ps -aq | xargs -r -n1 docker logs 2>&1;"
                 " cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl --no-pager -q;"
                 " cat /etc/docker/daemon.json"
             )

@@ -59,6 +59,18 @@ ALL = [M1, W1, W2]
 THREE = [M1, M2, M3]
 
 GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
+    "bare machines, no engine anywhere": (
+        [host("m1", running=False), host("m2", running=False), host("w1", running=False)],
+        {"init": "m1", "join_managers": ["m2"], "join_workers": ["w1"], "silent": []},
+    ),
+    "a bare machine joins what is there": (
+        [host("m1", "c1", ALL), host("w1", "c1"), host("w2", running=False)],
+        {"exists": True, "join_workers": ["w2"], "already": ["m1", "w1"], "silent": []},
+    ),
+    "an engine of the swarm that is stopped": (
+        [host("m1", "c1", ALL), host("w1", "c1"), host("w2", "c1", running=False)],
+        {"join_workers": [], "already": ["m1", "w1"], "silent": ["w2"]},
+    ),
     "nothing yet": (
         [host("m1"), host("w1"), host("w2")],
         {
