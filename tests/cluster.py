@@ -104,7 +104,7 @@ class Cluster:
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.inventory), *words],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+            env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -132,8 +132,15 @@ class Run:
 
     @property
     def changed(self) -> int:
-        """How many changes all hosts reported together."""
+        """How many changes all hosts reported together; a run without a recap fails the test."""
+        assert self.recap, self.output
         return sum(counters["changed"] for counters in self.recap.values())
+
+
+def environment() -> dict[str, str]:
+    """For ansible-playbook: the checkout's settings, and text that can be read by a program."""
+    plain = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}
+    return {**os.environ, **plain, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
 
 
 @functools.cache

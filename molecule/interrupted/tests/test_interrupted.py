@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.cluster import PROJECT, cluster
+from tests.cluster import PROJECT, cluster, environment
 
 pytestmark = pytest.mark.machines
 
@@ -42,7 +42,7 @@ def run_until(task: str, seconds: float) -> str:
     process = subprocess.Popen(
         ["ansible-playbook", "-i", str(cluster().inventory), "site.yml"],
         cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
