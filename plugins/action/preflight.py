@@ -143,7 +143,7 @@ class ActionModule(ActionBase):
 
 
 def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
-    """The findings by level; a refusal is nothing but its sentences, for they are read by people."""
+    """The findings by level; a refusal is nothing but its sentences: people read it."""
     by_level = {
         level: [str(finding) for finding in findings if finding.level == level]
         for level in ("error", "warning", "notice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,7 +151,10 @@ def test_wanted_images_of_an_archive_live_in_our_registry() -> None:
 
 def test_image_references() -> None:
     wanted = [{"key": key, "image": {"name": f"reg/{key}", "tag": "1"}} for key in "ab"]
-    found = {"reg/a": {"ref": f"reg/a:1@{DIGEST}"}, "reg/b": {"ref": None}}
+    found: dict[str, dict[str, Any]] = {
+        "reg/a": {"ref": f"reg/a:1@{DIGEST}"},
+        "reg/b": {"ref": None},
+    }
     assert image_references(wanted, found) == {"a": f"reg/a:1@{DIGEST}", "b": "reg/b:1"}
     pushed = {"reg/b": {"ref": f"reg/b:1@{DIGEST}"}}
     assert image_references(wanted, found, pushed)["b"] == f"reg/b:1@{DIGEST}"
