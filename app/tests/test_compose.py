@@ -30,7 +30,7 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (settings / "lab.yml").write_text(json.dumps(lab))
     shared = ROOT / "inventory" / "lab" / "group_vars" / "all" / "ssh.yml"
     (settings / "ssh.yml").write_text(shared.read_text())
-    lab_command = [ROOT / "bin" / "lab", "-i", folder]
+    lab_command: list[str | Path] = [ROOT / "bin" / "lab", "-i", folder]
     try:
         subprocess.run([*lab_command, "up"], check=True, timeout=1200)
         yield folder
