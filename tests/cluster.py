@@ -30,7 +30,7 @@ class Node:
 
     def run(self, command: str) -> str:
         """What a command prints, run as root by the machine's shell; fails the test if it fails."""
-        lab = [PROJECT / "bin/lab", "-i", self.inventory, "ssh", self.name, "--"]
+        lab = [str(PROJECT / "bin/lab"), "-i", str(self.inventory), "ssh", self.name, "--"]
         done = subprocess.run(
             [*lab, f"sudo sh -c {_quoted(command)}"],
             capture_output=True,
