@@ -115,6 +115,10 @@ reserved:
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
+commands:
+  description: Whether the host has C(nft).
+  returned: always
+  type: dict
 files:
   description:
     - SHA-256 of each file that the roles write, by path.
@@ -313,6 +317,7 @@ def main() -> None:
             name: importlib.util.find_spec(name) is not None
             for name in ("docker", "yaml", "jsondiff")
         },
+        commands={"nft": module.get_bin_path("nft", opt_dirs=["/usr/sbin"]) is not None},
         files=file_hashes(),
         hosts=host.parse_hosts(read("/etc/hosts") or ""),
         time_epoch=time.time(),
