@@ -180,7 +180,7 @@ def look_up(
     header = headers[digests.registry_of(name)]
     digest, error, message = ask(engine, name, tag, header)
     source_digest = None
-    if source and digest:
+    if source and error in (None, "not_found"):
         source_digest, _error, _message = ask(engine, name, f"src-{source}", header)
     return {
         "name": name,
