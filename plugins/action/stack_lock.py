@@ -45,12 +45,12 @@ class ActionModule(ActionBase):
         here, host = lock.place(), platform.node()
         why = lock.stale(holder, here, begun, host, time.time(), stale_after)
         if why is None:
-            return {"failed": True, "msg": lock.refusal(stack, holder, stale_after), **result}
+            return {**result, "failed": True, "msg": lock.refusal(stack, holder, stale_after)}
         args["replace"] = result["id"]
         result = self._execute_module(module_args=args, task_vars=task_vars)
         if not result.get("failed") and result.get("holder"):
             other = lock.owner_from(result["holder"])
-            return {"failed": True, "msg": lock.refusal(stack, other, stale_after), **result}
+            return {**result, "failed": True, "msg": lock.refusal(stack, other, stale_after)}
         text = f"recovered the lock of the stack {stack} from {holder}: {why}."
-        result.setdefault("warnings", []).append(text)
+        self._display.warning(text)
         return result
