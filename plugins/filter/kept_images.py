@@ -34,6 +34,15 @@ options:
     description: Images that others build, C({name -> reference}).
     type: dict
     required: true
+  asked:
+    description: Whether the tag was named for this run. What has another tag is not kept then.
+    type: bool
+    default: false
+  only:
+    description: Names of the images that alone may change.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""

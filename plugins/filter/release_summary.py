@@ -50,6 +50,9 @@ options:
     description: Whether there are workers and zones.
     type: dict
     required: true
+  scale:
+    description: Replicas that scale.yml set, as P(monsterstack.swarm.kept_scale#filter) has them.
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -158,19 +158,25 @@ def kept_images(
     tag: str,
     build: Iterable[str],
     upstream: Mapping[str, str],
+    asked: bool = False,
+    only: Iterable[str] = (),
 ) -> dict[str, str]:
     """Those of the running references that this release keeps, digest and all.
 
     What we build stays as long as the tag stays; what others build as long as its name and tag do:
-    a tag that was moved upstream does not change a release that is only applied again.
+    a tag that was moved upstream does not change a release that is only applied again. `asked`:
+    the tag was named, so that what still has another one is not kept. With `only` nothing else
+    that we build changes.
     """
+    only = set(only)
     kept: dict[str, str] = {}
     for key, reference in running.items():
         name, reference_tag, digest = split_reference(reference)
         wanted_name, wanted_tag, _digest = split_reference(upstream.get(key, ""))
         if not digest:
             continue
-        ours = key in build and tag == running_tag
+        stays = reference_tag == tag if asked or only else tag == running_tag
+        ours = key in build and (stays or bool(only and key not in only))
         same = (wanted_name, wanted_tag or "latest") == (name, reference_tag)
         if ours or (key in upstream and same):
             kept[key] = reference

@@ -188,6 +188,79 @@ def _short(image: str) -> str:
     return f"{reference.name.rpartition('/')[2]}:{reference.tag or 'latest'}{digest}"
 
 
+def canary(
+    document: Api, entries: Mapping[str, Api], seconds: float
+) -> dict[str, dict[str, Any]] | None:
+    """What to lay over a compose file so that one task is updated and watched before the next.
+
+    Concerns what has more than one replica and gets another image or configuration; None when
+    nothing does.
+    """
+    overlay: dict[str, Any] = {}
+    for name, entry in entries.items():
+        if entry["action"] != "changed" or not {"image", "config"} & set(entry["reasons"]):
+            continue
+        if (entry["replicas_to"] or 0) < 2:
+            continue
+        usual = (document["services"][name].get("deploy") or {}).get("update_config") or {}
+        slow = {**usual, "parallelism": 1, "delay": f"{seconds:g}s"}
+        overlay[name] = {"deploy": {"update_config": slow}}
+    return {"services": overlay} if overlay else None
+
+
+def redeployable(
+    document: Api, secrets: Mapping[str, str] | None = None, replicas: Api | None = None
+) -> dict[str, Any]:
+    """A recorded compose file as one that can be deployed again.
+
+    Secrets by short name get the names they have now (an old one is gone once its value was
+    renewed), services the replicas they are to keep. `docker stack config` has resolved `$$`, so
+    each dollar is doubled again.
+    """
+    result: dict[str, Any] = _doubled(document)
+    for name, body in (result.get("secrets") or {}).items():
+        if secrets and name in secrets and isinstance(body, dict):
+            body["name"] = secrets[name]
+    for name, count in (replicas or {}).items():
+        if name in result["services"]:
+            deploy = result["services"][name].setdefault("deploy", {})
+            deploy["replicas"] = int(count)
+    return result
+
+
+def _doubled(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, Mapping):
+        return {key: _doubled(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_doubled(entry) for entry in value]
+    return value
+
+
+def kept_scale(
+    settings: Api, recorded: Mapping[str, Api], asked: Mapping[str, int]
+) -> dict[str, dict[str, int]]:
+    """Replicas that scale.yml set: {service: {replicas, instead_of (what the inventory says)}}.
+
+    `settings` are the inventory's, with replicas under each service's name. A recorded number
+    holds until the inventory names another number than it did when the scaling was asked for:
+    then somebody has said something newer.
+    """
+    kept: dict[str, dict[str, int]] = {}
+    for name, body in settings.items():
+        if not isinstance(body, Mapping) or "replicas" not in body:
+            continue
+        said = int(body["replicas"])
+        known = recorded.get(name)
+        if name in asked:
+            if int(asked[name]) != said:
+                kept[name] = {"replicas": int(asked[name]), "instead_of": said}
+        elif known and known["instead_of"] == said:
+            kept[name] = {"replicas": int(known["replicas"]), "instead_of": said}
+    return kept
+
+
 def read_records(configs: Iterable[Api]) -> list[Record]:
     """The recorded releases, newest first, from the stack's Swarm configs."""
     records: list[Record] = []
@@ -200,6 +273,36 @@ def read_records(configs: Iterable[Api]) -> list[Record]:
 def current_record(records: Sequence[Record]) -> Record | None:
     """The newest release that converged."""
     return next((record for record in records if record["verdict"] == "converged"), None)
+
+
+def previous_record(records: Sequence[Record]) -> Record | None:
+    """Where a rollback leads: the newest good release with other images than the current one."""
+    current = current_record(records)
+    return next(
+        (
+            record
+            for record in records
+            if current
+            and record["number"] < current["number"]
+            and record["verdict"] == "converged"
+            and record["images"] != current["images"]
+        ),
+        None,
+    )
+
+
+def history_lines(records: Sequence[Record]) -> list[str]:
+    """The recorded releases for people, newest first."""
+    current = current_record(records)
+    lines: list[str] = []
+    for record in records:
+        mark = "*" if record is current else " "
+        images = ", ".join(f"{name} {_short(image)}" for name, image in record["images"].items())
+        lines.append(
+            f"{mark} {record['number']}: {record['tag']}, {record['verdict']}, {record['when']} by "
+            f"{record['who'] or 'unknown'}: {images}"
+        )
+    return lines
 
 
 def public(record: Record | None) -> Record | None:
@@ -215,16 +318,22 @@ def make_record(
     before: Record | None,
     **given: Any,
 ) -> Record:
-    """A record of what runs. `given` are tag, verdict, who, when and secrets; without a compose
-    `document`, or where `given` has None, the record before it lends its own."""
+    """A record of what runs or, of a release that did not converge, of what was to run.
+
+    `given` are tag, verdict, who, when, secrets and scale; without a compose `document`, or where
+    `given` has None, the record before it lends its own."""
     before = before or {}
-    tag, secrets = given["tag"], given["secrets"]
+    tag, secrets, scale = given["tag"], given["secrets"], given.get("scale")
+    images = {name: entry["image"] for name, entry in running.items()}
+    if document is not None and given["verdict"] != "converged":
+        wanted = compose.parse(document).services.values()
+        images |= {service.name: service.image for service in wanted}
     stored = document if document is not None else before.get("compose")
     return {
         "number": number,
         "stack": stack,
         "tag": before.get("tag") if tag is None else tag,
-        "images": {name: entry["image"] for name, entry in running.items()},
+        "images": dict(sorted(images.items())),
         "replicas": {name: entry["replicas"] for name, entry in running.items()},
         "config_hashes": config_hashes(stored) if stored else {},
         "spec_hashes": {name: entry["spec_hash"] for name, entry in running.items()},
@@ -232,6 +341,7 @@ def make_record(
         "who": given["who"],
         "verdict": given["verdict"],
         "secrets": before.get("secrets", []) if secrets is None else sorted(secrets),
+        "scale": before.get("scale", {}) if scale is None else dict(scale),
         "compose_sha256": sha256(stored) if stored else None,
         "compose": stored,
     }

@@ -73,6 +73,7 @@ def release_summary(
     nodes: Iterable[str],
     port: int,
     cluster: Mapping[str, bool],
+    scale: Mapping[str, Mapping[str, int]] | None = None,
     info_variable: str = "__host_info",
 ) -> list[str]:
     """The last lines of a run: services with places and digests, addresses, what was kept."""
@@ -92,6 +93,11 @@ def release_summary(
         )
         if service["verdict"] != "converged":
             lines.append(f"    {service['verdict']}: {service['message']}")
+    for name, entry in sorted((scale or {}).items()):
+        lines.append(
+            f"  {name} has {entry['replicas']} replicas by scale.yml; the inventory says "
+            f"{entry['instead_of']}, and counts again as soon as it says another number"
+        )
     if not cluster.get("workers"):
         lines.append("  one kind of node: what should run on workers only runs on the managers")
     if not cluster.get("zones"):

@@ -35,6 +35,24 @@ options:
   release:
     description: Number of a release to return whole, its compose file included.
     type: int
+  secret_names:
+    description: Full names that the secrets have now, by short name, for RV(redeployable).
+    type: dict
+    default: {}
+  replicas:
+    description: Replicas to keep, by service, for RV(redeployable).
+    type: dict
+    default: {}
+  canary_seconds:
+    description: How long the first task is to be watched, for RV(canary).
+    type: float
+    default: 30
+  scale:
+    description:
+      - Replicas that were set beside the inventory, by service, to be recorded. Each entry has
+        C(replicas), and C(instead_of) for what the inventory says.
+      - Without it the last record lends its own.
+    type: dict
   tag:
     description: The tag of the release to record. Without it the last record lends its own.
     type: str
@@ -134,6 +152,25 @@ plan_lines:
   returned: when O(state=read) and O(compose) is given
   type: list
   elements: str
+previous:
+  description: The newest good release with other images than the current one, or null.
+  returned: when O(state=read)
+  type: dict
+history:
+  description: The recorded releases for people, newest first. The current one has a star.
+  returned: when O(state=read)
+  type: list
+  elements: str
+redeployable:
+  description: The compose file of O(release), ready to be deployed again.
+  returned: when O(state=read) and O(release) is given
+  type: dict
+canary:
+  description:
+    - What to lay over the compose file so that one task is updated and watched before the next.
+    - Null when nothing changes that has more than one replica.
+  returned: when O(state=read) and O(compose) is given
+  type: dict
 number:
   description: Number of the release that is recorded now.
   returned: when O(state=recorded)
@@ -191,6 +228,8 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         "changed": False,
         "current": release.public(current),
         "last": release.public(records[0]) if records else None,
+        "previous": release.public(release.previous_record(records)),
+        "history": release.history_lines(records),
         "releases": [{key: record[key] for key in release.SUMMARY} for record in records],
         "versions": {name: entry["version"] for name, entry in running.items()},
         "running": {
@@ -209,11 +248,17 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
             module.fail_json(
                 msg=f"the stack {stack} has no release {number}. Recorded are: {known}."
             )
-        result["release"] = whole
+        elif not whole.get("compose"):
+            module.fail_json(msg=f"the release {number} of {stack} was recorded without its file.")
+        else:
+            names, replicas = module.params["secret_names"], module.params["replicas"]
+            result["release"] = whole
+            result["redeployable"] = release.redeployable(whole["compose"], names, replicas)
     if document is not None:
         entries = release.plan(document, running, current)
         result["plan"] = entries
         result["plan_lines"] = release.plan_lines(entries)
+        result["canary"] = release.canary(document, entries, module.params["canary_seconds"])
         result["deploy_needed"] = any(e["action"] != "unchanged" for e in entries.values())
     return result
 
@@ -234,6 +279,7 @@ def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         verdict=params["verdict"],
         who=params["who"],
         secrets=params["secrets"],
+        scale=params["scale"],
         when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
     known = release.known_as(new, records)
@@ -286,6 +332,10 @@ def main() -> None:
             "state": {"type": "str", "choices": ["read", "recorded"], "default": "read"},
             "compose": {"type": "dict"},
             "release": {"type": "int"},
+            "secret_names": {"type": "dict", "default": {}, "no_log": False},
+            "replicas": {"type": "dict", "default": {}},
+            "canary_seconds": {"type": "float", "default": 30},
+            "scale": {"type": "dict"},
             "tag": {"type": "str"},
             "verdict": {"type": "str", "choices": verdicts, "default": "converged"},
             "who": {"type": "str", "default": ""},

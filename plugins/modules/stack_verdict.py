@@ -97,6 +97,11 @@ summary:
   returned: always
   type: list
   elements: str
+report:
+  description: The same, with the last lines of the logs of what did not converge.
+  returned: always
+  type: list
+  elements: str
 services:
   description: The verdict by short service name.
   returned: always
@@ -255,6 +260,7 @@ def main() -> None:
         module.fail_json(msg=f"no verdict on the stack {stack}: {error}")
     services: dict[str, dict[str, Any]] = {}
     summary: list[str] = []
+    report: list[str] = []
     for name, result in results.items():
         lines: list[str] = []
         note: str | None = None
@@ -275,11 +281,14 @@ def main() -> None:
             "seconds": watcher.seconds(name),
         }
         summary.append(verdict.describe(name, result, watcher.seconds(name)))
+        report.append(summary[-1])
+        report += [f"    {name} | {line}" for line in lines]
     outcome: dict[str, Any] = {
         "changed": False,
         "verdict": verdict.overall(results.values()),
         "services": services,
         "summary": summary,
+        "report": report,
         "seconds": round(time.monotonic() - begin, 1),
     }
     if outcome["verdict"] != "converged" and module.params["fail"] and not module.check_mode:

@@ -31,7 +31,7 @@ STOPS = {
     "the registry": ("Service | The registry itself", 0.7),
     "building": ("Build | The image", 5.0),
     "pushing": ("Build | Push both names", 1.0),
-    "secrets of the stack": ("Secrets | Under names", 0.5),
+    "secrets of the stack": ("Deploy | Store the secrets", 0.3),
     "the deploy": ("Deploy | Hand it to Swarm", 1.0),
     "waiting for the verdict": ("Verdict | Of every service", 3.0),
 }

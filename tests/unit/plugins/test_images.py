@@ -176,3 +176,21 @@ def test_kept_images(tag: str, upstream: dict[str, str], kept: set[str]) -> None
 
 def test_a_reference_without_digest_is_not_kept() -> None:
     assert kept_images({"page": "reg/page:1"}, "1", "1", ["page"], {}) == {}
+
+
+NAMED: dict[str, tuple[str, bool, list[str], set[str]]] = {
+    "nothing named": ("2", False, [], {"page", "art"}),
+    "the running tag, named": ("2", True, [], {"page"}),
+    "a new tag, named": ("3", True, [], set()),
+    "a new tag for one": ("3", True, ["art"], {"page"}),
+    "the tag that one has already": ("2", True, ["page"], {"page", "art"}),
+}
+
+
+@pytest.mark.parametrize(("tag", "asked", "only", "kept"), NAMED.values(), ids=NAMED)
+def test_kept_images_of_a_release_with_two_tags(
+    tag: str, asked: bool, only: list[str], kept: set[str]
+) -> None:
+    running = {"page": f"reg/page:2@{DIGEST}", "art": f"reg/art:1@{DIGEST}"}
+    found = kept_images(running, "2", tag, ["page", "art"], {}, asked=asked, only=only)
+    assert set(found) == kept

@@ -266,3 +266,131 @@ def test_prune(given: list[tuple[int, str]], keep: int, expected: list[int]) -> 
 def test_a_public_record_has_no_compose_file() -> None:
     assert "compose" not in (release.public(record()) or {})
     assert release.public(None) is None
+
+
+TAGGED = {**record(), "number": 1, "tag": "1", "images": {"web": f"reg:5000/web:1@{A}"}}
+
+
+def history(*rows: tuple[str, str]) -> list[release.Record]:
+    """Records, oldest first given as (tag, verdict), newest first returned."""
+    records = [
+        {**TAGGED, "number": n, "tag": tag, "verdict": verdict, "images": {"web": f"web:{tag}@{A}"}}
+        for n, (tag, verdict) in enumerate(rows, 1)
+    ]
+    return records[::-1]
+
+
+GOOD, BAD = "converged", "rolled_back"
+PREVIOUS: dict[str, tuple[list[tuple[str, str]], int | None]] = {
+    "none at all": ([], None),
+    "only one": ([("1", GOOD)], None),
+    "the one before": ([("1", GOOD), ("2", GOOD)], 1),
+    "not a bad one": ([("1", GOOD), ("2", BAD), ("3", GOOD)], 1),
+    "not what is newer than the current": ([("1", GOOD), ("2", GOOD), ("3", BAD)], 1),
+    "past a scaling of the same images": ([("1", GOOD), ("2", GOOD), ("2", GOOD)], 1),
+    "after a rollback back again": ([("1", GOOD), ("2", GOOD), ("1", GOOD)], 2),
+    "nothing good": ([("1", BAD), ("2", BAD)], None),
+}
+
+
+@pytest.mark.parametrize(("rows", "number"), PREVIOUS.values(), ids=PREVIOUS)
+def test_where_a_rollback_leads(rows: list[tuple[str, str]], number: int | None) -> None:
+    found = release.previous_record(history(*rows))
+    assert (found["number"] if found else None) == number
+
+
+def test_history_for_people() -> None:
+    newest, current, _oldest = release.history_lines(history(("1", GOOD), ("2", GOOD), ("3", BAD)))
+    assert newest.startswith("  3: 3, rolled_back, now by ann: web web:3@sha256:")
+    assert current.startswith("* 2: 2, converged")
+
+
+def test_a_failed_release_is_recorded_as_what_was_to_run() -> None:
+    document = changed("services", "web", "image", value=f"reg:5000/web:2@{B}")
+    running = release.running_state([service()], "shop")
+    given: dict[str, Any] = {"tag": "2", "who": "", "when": "", "secrets": []}
+    bad = release.make_record(2, "shop", running, document, None, verdict=BAD, **given)
+    assert bad["images"] == {"web": f"reg:5000/web:2@{B}"}
+    good = release.make_record(2, "shop", running, document, None, verdict=GOOD, **given)
+    assert good["images"] == {"web": f"reg:5000/web:1@{A}"}
+
+
+SCALES: dict[str, tuple[dict[str, Any], dict[str, int], dict[str, Any]]] = {
+    "nothing": ({}, {}, {}),
+    "asked": ({}, {"web": 6}, {"web": {"replicas": 6, "instead_of": 3}}),
+    "kept": (
+        {"web": {"replicas": 6, "instead_of": 3}},
+        {},
+        {"web": {"replicas": 6, "instead_of": 3}},
+    ),
+    "asked anew": (
+        {"web": {"replicas": 6, "instead_of": 3}},
+        {"web": 4},
+        {"web": {"replicas": 4, "instead_of": 3}},
+    ),
+    "asked back to the inventory's": ({"web": {"replicas": 6, "instead_of": 3}}, {"web": 3}, {}),
+    "the inventory has said something newer": ({"web": {"replicas": 6, "instead_of": 2}}, {}, {}),
+    "a service that is gone": ({"old": {"replicas": 6, "instead_of": 3}}, {}, {}),
+    "no replicas to scale": ({}, {"db": 2}, {}),
+}
+
+
+@pytest.mark.parametrize(("recorded", "asked", "wanted"), SCALES.values(), ids=SCALES)
+def test_kept_scale(
+    recorded: dict[str, Any], asked: dict[str, int], wanted: dict[str, Any]
+) -> None:
+    settings = {"port": 80, "web": {"replicas": 3}, "db": {"memory": 1}}
+    assert release.kept_scale(settings, recorded, asked) == wanted
+
+
+def test_scale_is_recorded_and_lent() -> None:
+    running = release.running_state([service()], "shop")
+    given: dict[str, Any] = {"tag": "1", "verdict": GOOD, "who": "", "when": "", "secrets": []}
+    scale = {"web": {"replicas": 6, "instead_of": 3}}
+    first = release.make_record(1, "shop", running, COMPOSE, None, scale=scale, **given)
+    assert first["scale"] == scale
+    assert release.make_record(2, "shop", running, None, first, **given)["scale"] == scale
+    assert release.make_record(2, "shop", running, None, first, scale={}, **given)["scale"] == {}
+
+
+def test_redeployable() -> None:
+    document = changed("services", "web", "healthcheck", value={"test": ["CMD-SHELL", "a $(b) $c"]})
+    result = release.redeployable(document, {"db": "shop_db_2", "new": "shop_new_1"}, {"web": 6})
+    assert result["services"]["web"]["healthcheck"]["test"] == ["CMD-SHELL", "a $$(b) $$c"]
+    assert result["secrets"] == {"db": {"name": "shop_db_2", "external": True}}
+    assert result["services"]["web"]["deploy"]["replicas"] == 6
+    assert document["services"]["web"]["deploy"]["replicas"] == 3
+    assert release.redeployable(COMPOSE) == COMPOSE
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "watched"),
+    [
+        (("services", "web", "image"), f"reg:5000/web:2@{B}", True),
+        (("services", "web", "environment"), {"X": "2"}, True),
+        (("services", "web", "deploy", "replicas"), 4, False),
+        (("services", "web", "image"), f"reg:5000/web:1@{A}", False),
+    ],
+    ids=["another image", "another configuration", "only more of them", "nothing"],
+)
+def test_canary_overlay(path: tuple[str, ...], value: Any, watched: bool) -> None:
+    document = changed(*path, value=value)
+    usual = {"parallelism": 2, "delay": "1s", "failure_action": "rollback", "order": "start-first"}
+    document["services"]["web"]["deploy"]["update_config"] = usual
+    before = changed("services", "web", "deploy", value={"replicas": 3, "update_config": usual})
+    known = {**record(), "config_hashes": release.config_hashes(before)}
+    running = release.running_state([service()], "shop")
+    overlay = release.canary(document, release.plan(document, running, known), 45)
+    if not watched:
+        assert overlay is None
+        return
+    assert overlay is not None
+    config = overlay["services"]["web"]["deploy"]["update_config"]
+    assert config == {**usual, "parallelism": 1, "delay": "45s"}
+
+
+def test_no_canary_of_a_single_task() -> None:
+    document = changed("services", "web", "image", value=f"reg:5000/web:2@{B}")
+    document["services"]["web"]["deploy"]["replicas"] = 1
+    running = release.running_state([service(replicas=1)], "shop")
+    assert release.canary(document, release.plan(document, running, record()), 45) is None

@@ -66,3 +66,10 @@ def test_release_summary_says_what_one_machine_lacks() -> None:
     lines = release_summary(RESULT, "shop", "1", False, {}, HOSTS, ["m1"], 80, cluster)
     assert any("one kind of node" in line for line in lines)
     assert any("no zones" in line for line in lines)
+
+
+def test_release_summary_says_what_was_scaled() -> None:
+    scale = {"web": {"replicas": 6, "instead_of": 3}}
+    cluster = {"workers": True, "zones": True}
+    lines = release_summary(RESULT, "shop", "1", False, {}, HOSTS, ["m1"], 80, cluster, scale)
+    assert any("web has 6 replicas by scale.yml; the inventory says 3" in line for line in lines)

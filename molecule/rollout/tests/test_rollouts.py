@@ -1,0 +1,501 @@
+"""Every kind of release, in the order of the table in docs/rollouts.md, while the probe runs.
+
+The tests build on each other: each begins with what the one before left, which is a good release.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import PROJECT, Run, cluster, environment
+
+pytestmark = pytest.mark.machines
+
+STACK = "monsterstack"
+TABLE = Path(os.environ.get("ARTIFACTS", PROJECT / "artifacts")) / "rollouts.json"
+UNHEALTHY_AFTER = 6  # seconds: after the first good check, inside the monitor's window
+
+
+@dataclass
+class Sources:
+    """A copy of the services' sources and the stack, to be broken."""
+
+    root: Path
+
+    def restore(self) -> None:
+        """As they are in the checkout."""
+        for folder in ("app", "imagebackend", "stacks"):
+            shutil.rmtree(self.root / folder, ignore_errors=True)
+            ignore = shutil.ignore_patterns("tests", "__pycache__")
+            shutil.copytree(PROJECT / folder, self.root / folder, ignore=ignore)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that must be there once."""
+        path = self.root / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file}: {old!r} is not there once"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def at_start(self, code: str) -> None:
+        """Let the page's process do something before anything else."""
+        self.edit("app/__main__.py", "import os\n", f"import os\n{code}\n")
+
+    def health(self, code: str) -> None:
+        """Another health check of the page."""
+        (self.root / "app/healthcheck.py").write_text(code, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    made = Sources(tmp_path_factory.mktemp("sources"))
+    made.restore()
+    return made
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A playbook's run and what its probe saw."""
+
+    run: Run
+    report: dict[str, Any]
+    seconds: float
+
+    @property
+    def failed(self) -> int:
+        return int(self.report["failed"])
+
+
+class Table:
+    """What the scenario reports, row by row."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    def add(self, name: str, rollout: Rollout) -> None:
+        """A row; written at once, so that a failed run has its table too."""
+        report = rollout.report
+        self.rows[name] = {
+            "rc": rollout.run.code,
+            "seconds": round(rollout.seconds, 1),
+            "requests": report.get("requests"),
+            "failed": report.get("failed"),
+            "longest_gap": report.get("longest_gap"),
+            "reopened": report.get("reopened"),
+        }
+        TABLE.parent.mkdir(parents=True, exist_ok=True)
+        TABLE.write_text(json.dumps(self.rows, indent=1) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    return Table()
+
+
+class Background:
+    """A playbook that runs while the test does something else."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self.folder = folder
+        self.log = (folder / "log").open("w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            ["ansible-playbook", "-i", str(cluster().inventory), *words],
+            cwd=PROJECT,
+            env=environment(),
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self.began = time.monotonic()
+
+    def wait_for(self, condition: Callable[[str, str], bool], seconds: float = 300) -> None:
+        """Until what it printed and what its probe saw are as wanted."""
+        deadline = time.monotonic() + seconds
+        while True:
+            printed = Path(self.log.name).read_text(encoding="utf-8")
+            samples = self.folder / "probe/samples.jsonl"
+            if condition(printed, samples.read_text() if samples.exists() else ""):
+                return
+            assert self.process.poll() is None, printed
+            assert time.monotonic() < deadline, printed
+            time.sleep(0.1)
+
+    def finish(self, seconds: float = 900) -> Rollout:
+        self.process.wait(timeout=seconds)
+        run = Run(self.process.returncode, Path(self.log.name).read_text(encoding="utf-8"))
+        return Rollout(run, report_in(self.folder), time.monotonic() - self.began)
+
+    def kill(self) -> None:
+        """As a power cut of the controller would: nothing is tidied up."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    file = folder / "probe/report.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
+
+
+def words(folder: Path, sources: Sources, *more: str) -> list[str]:
+    """What every playbook of this file is given."""
+    return [
+        "-e",
+        f"stacks_dir={sources.root / 'stacks'}",
+        "-e",
+        f"probe_dir={folder / 'probe'}",
+        *(word for one in more for word in ("-e", one)),
+    ]
+
+
+def roll(folder: Path, sources: Sources, playbook: str, *more: str) -> Rollout:
+    """Run a playbook to its end."""
+    return Background(folder, playbook, *words(folder, sources, *more)).finish()
+
+
+def images() -> dict[str, str]:
+    """Which image each service has."""
+    return {
+        name: cluster().service(f"{STACK}_{name}")["TaskTemplate"]["ContainerSpec"]["Image"]
+        for name in ("frontend", "imagebackend", "redis")
+    }
+
+
+def versions() -> set[str]:
+    """Which versions answer now, through all nodes."""
+    return {node.get("/")[1]["x-version"] for node in cluster().nodes for _ in range(6)}
+
+
+# Good ones
+
+
+@pytest.mark.parametrize("tag", ["2.0", "3.0"])
+def test_a_good_release(tag: str, tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = versions()
+    rollout = roll(tmp_path, sources, "rolling_update.yml", f"tag={tag}")
+    table.add(f"good {tag}", rollout)
+    assert rollout.run.code == 0, rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert rollout.report["requests"] > 100
+    assert versions() == {tag}
+    old, new = rollout.report["versions"]
+    assert ({old["version"]}, new["version"]) == (before, tag)
+    # One task at a time: for a while both answer, the new one for longer than three starts take.
+    assert old["last"] - new["first"] > 6
+
+
+def test_the_same_release_again_changes_nothing(tmp_path: Path, sources: Sources) -> None:
+    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=3.0")
+    assert rollout.run.code == 0
+    assert rollout.run.changed == 0, rollout.run.output
+
+
+# Bad ones
+
+
+def test_a_tag_that_does_not_exist(tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = images()
+    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=404", "build=false")
+    table.add("no such tag", rollout)
+    assert rollout.run.code != 0
+    assert "the registry has no such tag" in rollout.run.output
+    assert images() == before
+
+
+def exits_1(sources: Sources) -> None:
+    sources.at_start("raise SystemExit('the table is missing')")
+
+
+def exits_0(sources: Sources) -> None:
+    sources.at_start("print('nothing to do')\nraise SystemExit(0)")
+
+
+def never_healthy(sources: Sources) -> None:
+    sources.health("raise SystemExit('not today')\n")
+
+
+def unhealthy_later(sources: Sources) -> None:
+    age = "float(open('/proc/uptime').read().split()[0]) - int(stat) / 100"
+    sources.health(
+        "stat = open('/proc/1/stat').read().rpartition(')')[2].split()[19]\n"
+        f"raise SystemExit({age} > {UNHEALTHY_AFTER})\n"
+    )
+
+
+BROKEN = {
+    "exits 1 at start": (exits_1, "the table is missing"),
+    "exits 0 at start": (exits_0, "nothing to do"),
+    "starts, never healthy": (never_healthy, "unhealthy"),
+    "healthy, then unhealthy": (unhealthy_later, "unhealthy"),
+}
+
+
+@pytest.mark.parametrize(("name", "breaks", "shown"), [(k, *v) for k, v in BROKEN.items()])
+def test_a_broken_release(
+    name: str,
+    breaks: Callable[[Sources], None],
+    shown: str,
+    tmp_path: Path,
+    sources: Sources,
+    table: Table,
+) -> None:
+    before = images()
+    sources.restore()
+    breaks(sources)
+    tag = "bad-" + name.replace(" ", "-").replace(",", "")
+    rollout = roll(tmp_path, sources, "rolling_update.yml", f"tag={tag}", "services=frontend")
+    sources.restore()
+    table.add(name, rollout)
+    assert rollout.run.code != 0, rollout.run.output
+    assert "frontend: rolled_back" in rollout.run.output
+    assert shown in rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert images() == before
+    assert versions() == {"3.0"}
+
+
+def test_a_canary_catches_what_is_healthy_and_wrong(
+    tmp_path: Path, sources: Sources, table: Table
+) -> None:
+    before = images()
+    sources.edit("app/__init__.py", "page, status = _index(config)", 'page, status = "broken", 500')
+    rollout = roll(
+        tmp_path,
+        sources,
+        "rolling_update.yml",
+        "tag=bad-500",
+        "services=frontend",
+        "canary=true",
+        "canary_seconds=20",
+    )
+    sources.restore()
+    table.add("500 on the page, canary", rollout)
+    assert rollout.run.code != 0, rollout.run.output
+    assert "canary rejected" in rollout.run.output
+    assert set(rollout.report["failed_by_version"]) == {"bad-500"}, rollout.report["failures"]
+    assert images() == before
+    assert versions() == {"3.0"}
+
+
+def test_a_good_canary_goes_on(tmp_path: Path, sources: Sources, table: Table) -> None:
+    rollout = roll(
+        tmp_path, sources, "rolling_update.yml", "tag=4.0", "canary=true", "canary_seconds=15"
+    )
+    table.add("good 4.0, canary", rollout)
+    assert rollout.run.code == 0, rollout.run.output
+    assert "canary good" in rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert versions() == {"4.0"}
+    assert cluster().service(f"{STACK}_frontend")["UpdateConfig"]["Delay"] == 3_000_000_000
+
+
+def too_large() -> str:
+    """Settings with a reservation that no node can hold."""
+    pace = cluster().inventory / "group_vars/all/pace.yml"
+    settings = yaml.safe_load(pace.read_text())["monsterstack_settings"]
+    settings["frontend"]["memory"] = {"limit": "64G", "reservation": "64G"}
+    return json.dumps({"monsterstack_settings": settings})
+
+
+def test_a_reservation_that_fits_nowhere(tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = images()
+    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=5.0", too_large())
+    table.add("reservation that fits nowhere", rollout)
+    assert rollout.run.code != 0
+    assert "service frontend" in rollout.run.output
+    assert "find room" in rollout.run.output
+    assert images() == before
+    assert not rollout.report, "the probe was never started"
+
+
+def test_the_same_forced(tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = images()
+    rollout = roll(
+        tmp_path,
+        sources,
+        "rolling_update.yml",
+        "tag=5.0",
+        "services=frontend",
+        "force=true",
+        "stack_timeout=40",
+        too_large(),
+    )
+    table.add("the same, forced", rollout)
+    assert rollout.run.code != 0, rollout.run.output
+    assert "frontend: pending" in rollout.run.output
+    assert "was put back: converged" in rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert images() == before
+
+
+def test_the_registry_goes_down(tmp_path: Path, sources: Sources, table: Table) -> None:
+    manager = cluster().managers[0]
+    before = images()
+    update = Background(
+        tmp_path,
+        "rolling_update.yml",
+        *words(tmp_path, sources, "tag=6.0", "services=frontend", "stack_timeout=120"),
+    )
+    try:
+        update.wait_for(lambda _printed, samples: samples.count("\n") > 1)
+        manager.run("docker service scale --detach registry=0")
+        rollout = update.finish()
+    finally:
+        manager.run("docker service scale registry=1")
+    table.add("registry down", rollout)
+    assert rollout.run.code != 0, rollout.run.output
+    assert "was put back: converged" in rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert images() == before
+
+
+def test_a_plug_is_pulled(tmp_path: Path, sources: Sources, table: Table) -> None:
+    redis = {task["Node"] for task in cluster().tasks(f"{STACK}_redis")}
+    victim = next(node for node in cluster().workers if node.name not in redis)
+    lab = [str(PROJECT / "bin/lab"), "-i", str(cluster().inventory)]
+    update = Background(tmp_path, "rolling_update.yml", *words(tmp_path, sources, "tag=7.0"))
+    update.wait_for(lambda _printed, samples: '"version": "7.0"' in samples)
+    subprocess.run([*lab, "off", victim.name], check=True)
+    pulled = time.time()
+    rollout = update.finish()
+    subprocess.run([*lab, "on", victim.name], check=True)
+    table.add("plug pulled", rollout)
+    good = rollout.run.code == 0
+    assert versions_without(victim.name) == ({"7.0"} if good else {"4.0"}), rollout.run.output
+    # Through the others only those are lost that were sent to its tasks before they were missed.
+    offset = pulled - rollout.report["started"]
+    late = [
+        failure
+        for failure in rollout.report["failures"]
+        if failure["node"] != victim.address and not offset - 6 < failure["at"] < offset + 30
+    ]
+    assert not late
+    run = cluster().playbook("site.yml")
+    assert run.code == 0, run.output
+
+
+def versions_without(name: str) -> set[str]:
+    nodes = [node for node in cluster().nodes if node.name != name]
+    return {node.get("/")[1]["x-version"] for node in nodes for _ in range(6)}
+
+
+def test_killed_in_the_middle(tmp_path: Path, sources: Sources, table: Table) -> None:
+    update = Background(tmp_path, "rolling_update.yml", *words(tmp_path, sources, "tag=8.0"))
+    update.wait_for(lambda _printed, samples: '"version": "8.0"' in samples)
+    update.kill()
+    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=8.0")
+    table.add("killed, run again", rollout)
+    assert rollout.run.code == 0, rollout.run.output
+    assert "recovered the lock of the stack monsterstack" in rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert versions() == {"8.0"}
+
+
+def test_two_at_once(tmp_path: Path, sources: Sources, table: Table) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    first = Background(tmp_path, "rolling_update.yml", *words(tmp_path, sources, "tag=9.0"))
+    first.wait_for(lambda _printed, samples: samples.count("\n") > 1)
+    refused = roll(second, sources, "rolling_update.yml", "tag=9.1")
+    rollout = first.finish()
+    table.add("two at once", rollout)
+    assert refused.run.code != 0
+    assert "the stack monsterstack is being deployed by" in refused.run.output
+    assert rollout.run.code == 0, rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert versions() == {"9.0"}
+
+
+# The daily ones
+
+
+@pytest.mark.parametrize("replicas", [6, 3])
+def test_scale(replicas: int, tmp_path: Path, sources: Sources, table: Table) -> None:
+    rollout = roll(tmp_path, sources, "playbooks/scale.yml", f"frontend={replicas}")
+    table.add(f"scale to {replicas}", rollout)
+    assert rollout.run.code == 0, rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    mode = cluster().service(f"{STACK}_frontend")["Mode"]
+    assert mode["Replicated"]["Replicas"] == replicas
+    again = cluster().playbook("site.yml")
+    assert again.code == 0, again.output
+    assert again.changed == 0, again.output
+    assert ("6 replicas by scale.yml" in again.output) == (replicas == 6)
+
+
+def test_scale_refuses_what_does_not_fit(tmp_path: Path, sources: Sources) -> None:
+    rollout = roll(tmp_path, sources, "playbooks/scale.yml", "frontend=500")
+    assert rollout.run.code != 0
+    assert "find room" in rollout.run.output
+
+
+def test_a_secret_is_renewed(tmp_path: Path, sources: Sources, table: Table) -> None:
+    manager = cluster().managers[0]
+    file = cluster().credentials / "redis_password"
+    old = file.read_text().strip()
+    names = set(manager.run("docker secret ls --format '{{.Name}}'").split())
+    rollout = roll(tmp_path, sources, "playbooks/rotate_secrets.yml")
+    table.add("secret renewed", rollout)
+    new = file.read_text().strip()
+    assert rollout.run.code == 0, rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert new != old
+    assert not list(cluster().credentials.glob("*.previous"))
+    assert old not in rollout.run.output
+    assert new not in rollout.run.output
+    left = set(manager.run("docker secret ls --format '{{.Name}}'").split())
+    gone = {name for name in names if "redis_password" in name or "redis_acl" in name}
+    assert len(gone) == 2
+    assert not gone & left
+    node, container = cluster().containers(f"{STACK}_redis")[0]
+    ask = 'REDISCLI_AUTH="$(cat)" redis-cli -e ping'
+    for value, right in ((new, True), (old, False)):
+        answer = node.run(f"printf %s {value} | docker exec -i {container} sh -c '{ask}' 2>&1 || :")
+        assert ("PONG" in answer) == right
+    for inspected in ("frontend", "redis"):
+        text = json.dumps(cluster().service(f"{STACK}_{inspected}"))
+        assert old not in text
+        assert new not in text
+
+
+def test_roll_back(tmp_path: Path, sources: Sources, table: Table) -> None:
+    rollout = roll(tmp_path, sources, "playbooks/rollback.yml")
+    table.add("rollback", rollout)
+    assert rollout.run.code == 0, rollout.run.output
+    assert rollout.failed == 0, rollout.report["failures"]
+    assert versions() == {"8.0"}
+    run = cluster().playbook("playbooks/releases.yml")
+    assert "8.0, converged" in run.output
+    assert "rolled_back" in run.output
+
+
+def test_lint_finds_nothing() -> None:
+    run = cluster().playbook("playbooks/lint.yml")
+    assert run.code == 0, run.output
+    assert "no errors" in run.output
+
+
+def test_teardown() -> None:
+    refused = cluster().playbook("playbooks/teardown.yml")
+    assert refused.code != 0
+    assert "confirm=monsterstack" in refused.output
+    run = cluster().playbook("playbooks/teardown.yml", "-e", "confirm=monsterstack")
+    assert run.code == 0, run.output
+    manager = cluster().managers[0]
+    mine = "--filter label=com.docker.stack.namespace=monsterstack"
+    for kind in ("service", "network", "secret", "config"):
+        assert manager.run(f"docker {kind} ls -q {mine}").split() == []
+    assert "monsterstack_redis_data on" in run.output
+    again = cluster().playbook("playbooks/teardown.yml", "-e", "confirm=monsterstack")
+    assert again.changed == 0, again.output
