@@ -384,7 +384,7 @@ def svg(samples: Sequence[Sample], title: str) -> str:
     names = list(dict.fromkeys(sample.version for sample in ordered if sample.version))
     colours = {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(names)}
     span = width - left - 10
-    bins: list[dict[str, int]] = [{} for _ in range(COLUMNS)]
+    bins: list[dict[str, int]] = [{} for _column in range(COLUMNS)]
     for sample in ordered:
         place = bins[min(COLUMNS - 1, int(sample.at / end * COLUMNS))]
         key = sample.version if sample.kind == "ok" else ""

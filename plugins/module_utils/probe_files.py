@@ -50,10 +50,14 @@ class ProbeFolder:
         try:
             with self.samples_file.open("w", encoding="utf-8", buffering=1) as out:
                 out.write(json.dumps({"started": time.time(), "pid": os.getpid()}) + "\n")
+
+                def record(sample: probe.Sample) -> None:
+                    out.write(json.dumps(asdict(sample)) + "\n")
+
                 probe.run(
                     shots,
                     visitors.shoot,
-                    lambda sample: print(json.dumps(asdict(sample)), file=out),
+                    record,
                     lambda: self._stop.exists() or not alive(owner),
                 )
         finally:
