@@ -35,6 +35,9 @@ done
 exec -a "$0" "$LAB_KERNEL" "$@"
 """
 READY_LINE = b"lab: machine is ready"
+# A program that is being loaded has no command line for a moment, and that lasts as long as the
+# disk is busy: so only a machine that was not seen so many times in a row is a dead one.
+DEAD_LOOKS = 10
 BOOT_SECONDS = {"fast": 240, "ready": 600}
 
 
@@ -81,7 +84,7 @@ def processes(lab: Lab) -> dict[int, list[str]]:
             continue
         arguments = _arguments(int(entry))
         inside = ours and _namespace(Path("/proc", entry, "ns/net")) == ours
-        if arguments and (inside or mark in arguments):
+        if inside or mark in arguments:
             found[int(entry)] = arguments
     return found
 
@@ -396,11 +399,16 @@ def wait(lab: Lab, nodes: Sequence[Node], new: Sequence[Node], kind: str) -> Non
     """
     deadline = time.monotonic() + BOOT_SECONDS[kind]
     waiting = {node.name: node for node in nodes}
+    missed = dict.fromkeys(waiting, 0)
     while waiting:
         alive = running(lab)
         for name, node in list(waiting.items()):
-            if name not in alive:
-                raise LabError(f"{name} stopped while starting: see {console(lab, node)}.")
+            missed[name] = 0 if name in alive else missed[name] + 1
+            if missed[name] >= DEAD_LOOKS:
+                raise LabError(
+                    f"{name} stopped while starting. The end of {console(lab, node)}:\n"
+                    f"{_last_lines(console(lab, node))}"
+                )
             if READY_LINE in console(lab, node).read_bytes() and ssh_answers(node):
                 del waiting[name]
         if not waiting:
@@ -413,6 +421,10 @@ def wait(lab: Lab, nodes: Sequence[Node], new: Sequence[Node], kind: str) -> Non
         time.sleep(0.3)
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(lambda node: _prove(lab, node), new))
+
+
+def _last_lines(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 def ssh_answers(node: Node) -> bool:
