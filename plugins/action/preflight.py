@@ -49,13 +49,28 @@ class ActionModule(ActionBase):
                         "defaults": {"type": "dict", "required": True},
                     },
                 },
+                "conditions": {
+                    "type": "list",
+                    "elements": "dict",
+                    "default": [],
+                    "options": {
+                        "where": {"type": "str", "required": True},
+                        "holds": {"type": "bool", "required": True},
+                        "problem": {"type": "str", "required": True},
+                        "remedy": {"type": "str", "required": True},
+                    },
+                },
                 "known_variables": {"type": "list", "elements": "str", "default": []},
                 "memory_min_mb": {"type": "int", "default": 400},
                 "fail": {"type": "bool", "default": True},
             }
         )
         hosts = self._hosts(args, task_vars or {})
-        findings: list[preflight.Finding] = []
+        findings = [
+            preflight.error(one["where"], one["problem"], one["remedy"])
+            for one in args["conditions"]
+            if not one["holds"]
+        ]
         document: compose.Compose | None = None
         if args["compose"] is not None:
             try:

@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  load:
+    description: Whether images come from archives, so that what others build lies in our registry.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

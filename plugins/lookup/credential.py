@@ -35,7 +35,7 @@ EXAMPLES = r"""
 - name: The secrets of a stack
   ansible.builtin.set_fact:
     my_secrets:
-      database: "{{ lookup('monsterstack.swarm.credential', 'database', folder='credentials/lab') }}"
+      db: "{{ lookup('monsterstack.swarm.credential', 'db', folder='credentials/lab') }}"
   no_log: true
 """
 

@@ -160,13 +160,14 @@ def kept_images(
     upstream: Mapping[str, str],
     asked: bool = False,
     only: Iterable[str] = (),
+    load: bool = False,
 ) -> dict[str, str]:
     """Those of the running references that this release keeps, digest and all.
 
     What we build stays as long as the tag stays; what others build as long as its name and tag do:
     a tag that was moved upstream does not change a release that is only applied again. `asked`:
     the tag was named, so that what still has another one is not kept. With `only` nothing else
-    that we build changes.
+    that we build changes. With `load` what others build is kept where wanted_images puts it.
     """
     only = set(only)
     kept: dict[str, str] = {}
@@ -177,7 +178,10 @@ def kept_images(
             continue
         stays = reference_tag == tag if asked or only else tag == running_tag
         ours = key in build and (stays or bool(only and key not in only))
-        same = (wanted_name, wanted_tag or "latest") == (name, reference_tag)
+        same = name == wanted_name
+        if load:  # in our own registry, not where it came from
+            same = not same and path_in_registry(name) == path_in_registry(wanted_name)
+        same = same and reference_tag == (wanted_tag or "latest")
         if ours or (key in upstream and same):
             kept[key] = reference
     return kept

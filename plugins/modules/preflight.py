@@ -80,6 +80,28 @@ options:
     description: Image tags to check, by the name of the variable that they came from.
     type: dict
     default: {}
+  conditions:
+    description: What else must hold, with what to say where it does not.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      where:
+        description: Name of the variable or host.
+        type: str
+        required: true
+      holds:
+        description: Whether it holds.
+        type: bool
+        required: true
+      problem:
+        description: What is wrong.
+        type: str
+        required: true
+      remedy:
+        description: What to do.
+        type: str
+        required: true
   known_variables:
     description: Names of variables that are read beside the inputs of the collection's roles.
     type: list
@@ -158,6 +180,17 @@ def main() -> None:
                 },
             },
             "tags": {"type": "dict", "default": {}},
+            "conditions": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "where": {"type": "str", "required": True},
+                    "holds": {"type": "bool", "required": True},
+                    "problem": {"type": "str", "required": True},
+                    "remedy": {"type": "str", "required": True},
+                },
+            },
             "known_variables": {"type": "list", "elements": "str", "default": []},
             "memory_min_mb": {"type": "int", "default": 400},
             "fail": {"type": "bool", "default": True},

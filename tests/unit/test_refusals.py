@@ -62,6 +62,24 @@ REFUSED: dict[str, Row] = {
         ["monsterstack_settings.frontend.replica", "replicas"],
     ),
     "a bad tag": (hosts(1), hosts(4), {"tag": "not a tag"}, ["tag", "not a tag"]),
+    "a registry without its password": (
+        hosts(1),
+        hosts(4),
+        {"registry_mode": "external", "registry_host": "registry.example"},
+        ["registry_password", "Give it, with registry_user"],
+    ),
+    "archives that are not named": (
+        hosts(1),
+        hosts(4),
+        {"images_mode": "load"},
+        ["images_archives", "docker save"],
+    ),
+    "an archive that is not there": (
+        hosts(1),
+        hosts(4),
+        {"images_mode": "load", "images_archives": ["/nowhere/images.tar"]},
+        ["/nowhere/images.tar cannot be found"],
+    ),
     "a number for a tag": (hosts(1), hosts(4), {"tag": 2.1}, ["tag", "2.1"]),
 }
 

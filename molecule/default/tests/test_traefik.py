@@ -62,7 +62,9 @@ def ask(node: Node, host: str) -> tuple[int, dict[str, str], bytes]:
 def test_traefik_finds_the_page_by_its_labels(traefik: Node) -> None:
     deadline = time.monotonic() + SECONDS
     while (answer := ask(traefik, HOST))[0] != 200:
-        assert time.monotonic() < deadline, f"{answer}\n{traefik.run('docker service logs traefik')}"
+        assert time.monotonic() < deadline, (
+            f"{answer}\n{traefik.run('docker service logs traefik')}"
+        )
         time.sleep(1)
     assert b"<title>MonsterStack</title>" in answer[2]
     # Its balancer reaches every task, over the encrypted network.

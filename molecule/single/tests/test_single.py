@@ -1,12 +1,31 @@
-"""A cluster of one machine."""
+"""A cluster of one machine, and on it the ways that images can take to a cluster."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from tests.cluster import cluster
+from tests.cluster import PROJECT, Run, cluster, environment
 
 pytestmark = pytest.mark.machines
+
+REGISTRY = "registry.swarm.internal:5443"
+
+
+def version() -> str:
+    """Which release answers."""
+    return cluster().managers[0].get("/")[1]["x-version"]
+
+
+def site(folder: Path, **extra: object) -> Run:
+    """site.yml with these variables, given in a file, as passwords should be."""
+    file = folder / "extra.json"
+    file.write_text(json.dumps(extra), encoding="utf-8")
+    return cluster().playbook("site.yml", "-e", f"@{file}")
 
 
 def test_all_services_run_on_the_one_machine() -> None:
@@ -27,3 +46,92 @@ def test_the_summary_says_what_one_machine_lacks() -> None:
     assert run.changed == 0, run.output
     assert "one kind of node" in run.output
     assert "no zones" in run.output
+
+
+def test_the_oldest_ansible_changes_nothing_either() -> None:
+    script = 'source bin/lib.sh; ensure_venv controller 3.11; ansible --version; exec "$@"'
+    playbook = ["ansible-playbook", "-i", str(cluster().inventory), "site.yml"]
+    done = subprocess.run(
+        ["bash", "-c", script, "-", *playbook],
+        cwd=PROJECT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    if "no Python 3.11" in done.stdout:
+        pytest.skip("this machine has no Python 3.11, which the oldest ansible-core needs.")
+    assert "ansible [core 2.19" in done.stdout
+    run = Run(done.returncode, done.stdout)
+    assert run.code == 0, run.output
+    assert run.changed == 0, run.output
+
+
+class TestRegistryOfOnesOwn:
+    """The cluster's registry, called as one that somebody else runs."""
+
+    def test_a_wrong_password_is_refused_at_once(self, tmp_path: Path) -> None:
+        run = site(tmp_path, registry_mode="external", registry_password="not-this", tag="2.0")
+        assert run.code != 0
+        assert f"the registry {REGISTRY} lets swarm not in" in run.output
+        assert version() == "1.0"
+
+    def test_it_is_used(self, tmp_path: Path) -> None:
+        password = (cluster().credentials / "registry_password").read_text().strip()
+        extra = {"registry_mode": "external", "registry_password": password}
+        run = site(tmp_path, **extra, tag="2.0")
+        assert run.code == 0, run.output
+        assert version() == "2.0"
+        again = site(tmp_path, **extra)
+        assert (again.code, again.changed) == (0, 0), again.output
+        assert password not in run.output + again.output
+
+
+class TestImagesOfOthers:
+    """What is not built here: pulled, or loaded from an archive."""
+
+    def test_pulled_images_must_be_there(self, tmp_path: Path) -> None:
+        run = site(tmp_path, images_mode="pull", tag="3.0")
+        assert run.code != 0
+        assert "monsterstack/frontend:3.0: the registry has no such tag" in run.output
+        assert version() == "2.0"
+
+    def test_pulled(self, tmp_path: Path) -> None:
+        run = site(tmp_path, images_mode="pull", tag="1.0")
+        assert run.code == 0, run.output
+        assert version() == "1.0"
+
+    def test_loaded_from_an_archive(self, tmp_path: Path) -> None:
+        manager, tag = cluster().managers[0], "offline"
+        redis = json.loads(
+            subprocess.run(
+                ["ansible-inventory", "-i", str(cluster().inventory), "--host", "m1"],
+                cwd=PROJECT,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )["monsterstack_images"]["redis"]
+        own = [f"{REGISTRY}/monsterstack/{name}" for name in ("frontend", "imagebackend")]
+        for name in own:
+            manager.run(f"docker tag {name}:1.0 {name}:{tag}")
+        # Somebody with a network makes the archive, ...
+        manager.run(f"docker pull --quiet {redis}")
+        names = [f"{name}:{tag}" for name in own] + [redis]
+        archive = tmp_path / "images.tar"
+        with archive.open("wb") as stream:
+            lab = [str(PROJECT / "bin/lab"), "-i", str(manager.inventory), "ssh", manager.name]
+            save = [*lab, "--", f"sudo docker save {' '.join(names)}"]
+            subprocess.run(save, stdout=stream, env=os.environ, timeout=300, check=True)
+        # ... and a machine that has none of them loads it.
+        manager.run(f"docker rmi --force {' '.join(names)}")
+        extra = {"images_mode": "load", "images_archives": [str(archive)], "tag": tag}
+        run = site(tmp_path, **extra)
+        assert run.code == 0, run.output
+        assert version() == tag
+        used = cluster().service("monsterstack_redis")["TaskTemplate"]["ContainerSpec"]["Image"]
+        assert used.startswith(f"{REGISTRY}/")
+        again = site(tmp_path, **extra)
+        assert (again.code, again.changed) == (0, 0), again.output

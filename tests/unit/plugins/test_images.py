@@ -174,6 +174,19 @@ def test_kept_images(tag: str, upstream: dict[str, str], kept: set[str]) -> None
     assert set(kept_images(RUNNING, "1", tag, ["page"], upstream)) == kept
 
 
+LOADED = {
+    "from our registry": (f"reg:5443/library/redis:8.0@{DIGEST}", {"redis"}),
+    "from elsewhere": (f"docker.io/library/redis:8.0@{DIGEST}", set()),
+    "another tag": (f"reg:5443/library/redis:7.4@{DIGEST}", set()),
+}
+
+
+@pytest.mark.parametrize(("running", "kept"), LOADED.values(), ids=LOADED)
+def test_kept_images_that_are_loaded(running: str, kept: set[str]) -> None:
+    upstream = {"redis": "docker.io/library/redis:8.0"}
+    assert set(kept_images({"redis": running}, "1", "1", [], upstream, load=True)) == kept
+
+
 def test_a_reference_without_digest_is_not_kept() -> None:
     assert kept_images({"page": "reg/page:1"}, "1", "1", ["page"], {}) == {}
 
