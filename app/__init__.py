@@ -14,6 +14,7 @@ from flask import Flask, Response, current_app, render_template, request
 from prometheus_client import Gauge
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from . import runtime
 from .config import Config
 from .pictures import ALGORITHM, TYPES, Picture, Pictures, UnavailableError
 from .store import Store
@@ -23,7 +24,7 @@ NOBODY = "John Doe"
 LONGEST_NAME = 64
 SMALLEST, USUAL, LARGEST = 12, 80, 1024  # pixels
 SIZES = (20, 40, 80, 120)  # shown on the page, beside the large one
-LARGE = 320
+LARGE = 400
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _CSS = Path(__file__).with_name("templates") / "style.css"
 
@@ -68,7 +69,7 @@ def _index(config: Config) -> tuple[str, int]:
     who = monster_id(name, config.id_salt)
     picture: Picture | None
     try:
-        picture = _pictures().get(who, LARGE, "png", request.environ.get("monster.request_id", ""))
+        picture = _pictures().get(who, LARGE, "png", runtime.request_id())
     except UnavailableError:
         picture = None
     visits, recent = _store().visit(who if given and not error else None)
@@ -114,7 +115,7 @@ def _monster(file: str) -> Response:
     wanted = request.headers.get("If-None-Match", "")
     if wanted.strip() == "*" or etag in wanted:
         return Response(status=304, headers=headers)
-    picture = _pictures().get(stem, size, kind, request.environ.get("monster.request_id", ""))
+    picture = _pictures().get(stem, size, kind, runtime.request_id())
     headers["X-Cache"] = picture.layer
     return Response(picture.data, 200, headers, content_type=TYPES[kind])
 
@@ -127,7 +128,9 @@ def create_app(config: Config) -> Flask:
         MAX_FORM_MEMORY_SIZE=8 * 1024,
         MAX_FORM_PARTS=10,
         TEMPLATES_AUTO_RELOAD=config.development,
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # a method that is not meant is a 405
     )
+    app.url_map.merge_slashes = False
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     store = app.extensions["store"] = Store(config)
     pictures = app.extensions["pictures"] = Pictures(config, store)
@@ -188,7 +191,7 @@ def create_app(config: Config) -> Flask:
 
     @app.errorhandler(UnavailableError)
     def unavailable(error: UnavailableError) -> Response:
-        answer = _problem(503, "Service UnavailableError", str(error))
+        answer = _problem(503, "Service Unavailable", str(error))
         answer.headers["Retry-After"] = "2"
         answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -38,12 +38,13 @@ class Breaker:
 
     def failed(self, error: Exception) -> None:
         """Note a failure; opens the breaker when there were too many in a row."""
+        _log.info("%s: %s", self.name, error)
         with self._lock:
             self._failures += 1
             if self._failures < self._limit or self._open.is_set():
                 return
             self._open.set()
-        _log.warning("%s: left alone until it answers again: %s", self.name, error)
+        _log.warning("%s: left alone until it answers again", self.name)
         threading.Thread(target=self._wait, name=f"probe-{self.name}", daemon=True).start()
 
     def _wait(self) -> None:

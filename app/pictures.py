@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     layer: str
 
 
-def genuine(kind: str, data: bytes) -> bool:
+def genuine(kind: str, data: bytes | bytearray) -> bool:
     """Whether data has the signature and the end of its type."""
     if kind == "png":
         return data.startswith(b"\x89PNG\r\n\x1a\n") and data.endswith(b"IEND\xaeB`\x82")
@@ -113,10 +113,8 @@ class Pictures:
         self.served = Counter("pictures", "Pictures by layer.", ("layer",), registry=None)
 
     def ping(self) -> None:
-        """Ask the imagebackend for an answer; raises when there is none."""
-        answer = self._http.request("GET", "/healthz", preload_content=True)
-        if answer.status != 200:
-            raise UnavailableError(f"/healthz answers {answer.status}")
+        """Have the imagebackend draw something; raises when it cannot."""
+        self._ask(f"/{ALGORITHM}/monster/ping.png?size=12", "png", "ping")
 
     def get(self, name: str, size: int, kind: str, request_id: str) -> Picture:
         """The picture of an id (size in pixels, kind of TYPES); else UnavailableError."""
@@ -161,27 +159,26 @@ class Pictures:
 
     def _draw(self, name: str, size: int, kind: str, request_id: str) -> bytes:
         if self.breaker.open:
-            raise UnavailableError("imagebackend does not answer")
+            raise UnavailableError("the imagebackend does not answer")
         path = f"/{ALGORITHM}/monster/{name}.{kind}?size={size}"
         try:
             try:
-                answer, data = self._ask(path, request_id)
+                data = self._ask(path, kind, request_id)
             except urllib3.exceptions.ProtocolError:
                 # It closed an idle connection or is gone: a new one reaches another replica.
-                answer, data = self._ask(path, request_id)
-        except (urllib3.exceptions.HTTPError, OSError) as cause:
-            self.breaker.failed(cause)
-            raise UnavailableError(f"imagebackend does not answer: {cause}") from cause
-        wrong = _why_not(answer, kind, data)
-        if wrong:
-            error = UnavailableError(f"imagebackend answers with {wrong}")
+                data = self._ask(path, kind, request_id)
+        except UnavailableError as error:
             self.breaker.failed(error)
-            raise error
+            raise
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self.breaker.failed(error)
+            raise UnavailableError("the imagebackend does not answer") from error
         self.breaker.succeeded()
         return data
 
-    def _ask(self, path: str, request_id: str) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        """An answer and its body; one that is too long or too slow is cut off and not whole."""
+    def _ask(self, path: str, kind: str, request_id: str) -> bytes:
+        """A picture from the imagebackend, in one try; UnavailableError when the answer is none.
+        One that is too long or too slow is cut off, and so not whole."""
         answer = self._http.request(
             "GET", path, headers={"X-Request-ID": request_id}, preload_content=False
         )
@@ -193,10 +190,12 @@ class Pictures:
                 answer.close()
                 break
         answer.release_conn()
-        return answer, bytes(data)
+        if wrong := _why_not(answer, kind, data):
+            raise UnavailableError(f"the imagebackend answers with {wrong}")
+        return bytes(data)
 
 
-def _why_not(answer: urllib3.BaseHTTPResponse, kind: str, data: bytes) -> str | None:
+def _why_not(answer: urllib3.BaseHTTPResponse, kind: str, data: bytes | bytearray) -> str | None:
     """Why an answer must not be shown or kept; None when it is a picture."""
     if answer.status != 200:
         return f"status {answer.status}"

@@ -17,14 +17,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
-from flask import Flask
+from flask import Flask, has_request_context, request
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.mt import MTServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 GRACE_SECONDS = 4.0  # for requests in flight after the drain; longer ones are cut off
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = "monsterstack.request_id"  # its key in the WSGI environment
+_GOOD_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _QUIET = frozenset({"/healthz", "/readyz"})  # probes would drown the log
 
@@ -59,8 +60,13 @@ def fail(service: str, error: ConfigError) -> NoReturn:
     sys.exit(2)
 
 
+def request_id() -> str:
+    """The id of the request that this thread answers; empty when it answers none."""
+    return str(request.environ.get(_REQUEST_ID, "")) if has_request_context() else ""
+
+
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line, with the id of the request it is about, if any."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -73,6 +79,8 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "message": record.getMessage(),
         }
+        if about := request_id():
+            line["request_id"] = about
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
@@ -124,17 +132,15 @@ class Service:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         began = time.perf_counter()
-        request_id = environ.get("HTTP_X_REQUEST_ID", "")
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = os.urandom(8).hex()
-        environ["monster.request_id"] = request_id
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        own_id = environ[_REQUEST_ID] = given if _GOOD_ID.fullmatch(given) else os.urandom(8).hex()
         code = 500
 
         def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
             nonlocal code
             code = int(status[:3])
             headers += self._headers
-            headers.append(("X-Request-ID", request_id))
+            headers.append(("X-Request-ID", own_id))
             if self.draining:
                 headers.append(("Connection", "close"))
             return start_response(status, headers, exc_info)
@@ -150,10 +156,10 @@ class Service:
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
-        self._note(environ, code, time.perf_counter() - began, request_id)
+        self._note(environ, code, time.perf_counter() - began, own_id)
         return body
 
-    def _note(self, environ: dict[str, Any], code: int, took: float, request_id: str) -> None:
+    def _note(self, environ: dict[str, Any], code: int, took: float, own_id: str) -> None:
         """Count and log one answered request."""
         path = environ["PATH_INFO"]
         route = path.split("/", 2)[1] if path.startswith("/") else ""
@@ -176,7 +182,7 @@ class Service:
             # put in as they are have been checked above or by the one who started the service.
             line = (
                 f'{{"time": {time.time():.3f}, "level": "info", "service": "{self._name}", '
-                f'"message": "request", "request_id": "{request_id}", "method": "{method}", '
+                f'"message": "request", "request_id": "{own_id}", "method": "{method}", '
                 f'"path": {json.dumps(path[:300])}, "status": {code}, "ms": {took * 1000:.2f}}}\n'
             )
             os.write(1, line.encode())

@@ -27,6 +27,11 @@ _HOME = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>imagebac
 <a href="/monster/John%20Doe.png?size=200">/monster/&lt;id&gt;.png?size=200</a>,
 <a href="/sheet">a sheet of 100</a>, <a href="/openapi.json">the API</a>.</p></html>"""
 
+_SHEET = """<!doctype html><html lang="en"><meta charset="utf-8"><title>100 monsters</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>img {{ margin: 4px; background: #ece6fa; border-radius: 18%; }}</style>
+{}</html>"""
+
 
 class BadRequestError(ValueError):
     """A request that cannot be answered; the text is for the one who sent it."""
@@ -38,7 +43,7 @@ def _problem(status: int, title: str, detail: str) -> Response:
     return Response(json.dumps(body), status, content_type="application/problem+json")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _size(query: str) -> int:
     """The size a query string asks for, in pixels: the first of size, width and height that it
     has, for pictures are square. BadRequestError when one of them is not a size."""
@@ -88,6 +93,9 @@ def _answer(name: str, cache_control: str) -> Response:
 def create_app() -> Flask:
     """The Flask application; it holds no state."""
     app = Flask(__name__, static_folder=None)
+    # No answers of Flask's own: what is not described in openapi.json is a 404 or a 405.
+    app.url_map.merge_slashes = False
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
 
     @app.get("/monster/<name>")
     def newest(name: str) -> Response:
@@ -110,7 +118,7 @@ def create_app() -> Flask:
             f'<img src="/{VERSION}/monster/sheet-{i}.png?size=80" width="80" height="80" alt="">'
             for i in range(100)
         )
-        return Response(f'<!doctype html><html lang="en"><title>100 monsters</title>{images}')
+        return Response(_SHEET.format(images))
 
     @app.get("/openapi.json")
     def openapi() -> Response:

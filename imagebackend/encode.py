@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import zlib
+from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ class _Plan(NamedTuple):
     rows: tuple[tuple[slice, bytes], ...]  # (bytes of a row, its repetitions and what follows)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)  # more than anybody uses at a time; all sizes together would take 300 MB
 def _plan(size: int) -> _Plan:
     width = size + size % 2
     factor = size // GRID if size % GRID == 0 else 0
@@ -45,9 +46,11 @@ def _plan(size: int) -> _Plan:
     )
     # A row starts with its filter. Type 2 is "as above, plus": a repeated row is all zeros.
     again = b"\2" + bytes(width // 2)
+    counts = Counter(shown)  # of pixel rows by row of cells, in order
+    after = {count: again * (count - 1) + b"\0" for count in counts.values()}
     rows = [
-        (slice(row * width // 2, (row + 1) * width // 2), again * (shown.count(row) - 1) + b"\0")
-        for row in sorted(set(shown))
+        (slice(row * width // 2, (row + 1) * width // 2), after[count])
+        for row, count in counts.items()
     ]
     rows[-1] = (rows[-1][0], rows[-1][1][:-1])  # no row follows the last one
     header = struct.pack(">IIBBBBB", size, size, 4, 3, 0, 0, 0)

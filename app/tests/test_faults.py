@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from benchmarks.services.harness import Service, free_ports, running, wait_until
+from benchmarks.services.harness import Service, free_ports, load, running, wait_until
 
 from .conftest import Redis, black_hole, client_of, environment, http, server
 
@@ -168,6 +169,14 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.1)
 
 
+def only_healthy(connection: socket.socket) -> None:
+    """Says that it is well, and draws nothing."""
+    if connection.recv(4096, socket.MSG_PEEK).startswith(b"GET /healthz "):
+        http("200 OK", "text/plain", b"ok")(connection)
+    else:
+        black_hole(connection)
+
+
 BACKENDS: dict[str, Callable[[socket.socket], None]] = {
     "500": http("500 Internal Server Error", "image/png", PNG),
     "404": http("404 Not Found", "image/png", PNG),
@@ -181,6 +190,7 @@ BACKENDS: dict[str, Callable[[socket.socket], None]] = {
     "closes": lambda _: None,
     "black hole": black_hole,
     "drip": drip,
+    "only healthy": only_healthy,
 }
 
 
@@ -200,12 +210,31 @@ def test_a_broken_imagebackend(kind: str, redis: Redis) -> None:
         assert "<title>MonsterStack</title>" in page.text
         picture = client.get("/monster/x.png")
         assert (picture.status_code, picture.content_type) == (503, "application/problem+json")
+        assert (picture.json or {})["title"] == "Service Unavailable"
         assert picture.headers["Retry-After"] == "2"
         assert picture.headers["Cache-Control"] == "no-store"
         assert redis.cli("keys", "monsterstack:v1:*") == "", "nothing bad is kept"
         trip(client)
         assert p99(client, "/?name=n{}") < 0.1
         assert p99(client, "/monster/id-{}.png") < 0.1
+
+
+def test_with_everything_dead_many_visitors_are_answered_at_once() -> None:
+    with ExitStack() as stack:
+        holes = [stack.enter_context(server(black_hole)) for _ in range(2)]
+        app = stack.enter_context(running("app", environment(*holes)))
+        load(app, app.port, [f"/?name=trip{i}" for i in range(40)], clients=8)
+        metrics = app.metrics()
+        assert 'breaker_open{name="redis"} 1.0' in metrics
+        assert 'breaker_open{name="imagebackend"} 1.0' in metrics
+        paths = [f"/?name=n{i}" if i % 2 else f"/monster/n{i}.png" for i in range(2000)]
+        seen = load(app, app.port, paths, clients=8)
+        assert seen.statuses == {200: 1000, 503: 1000}
+        assert seen.percentile(0.99) < 0.1
+        # The log says what is wrong, and for which request.
+        about = [line for line in app.lines() if line["message"].startswith("redis: ")]
+        assert "Timeout" in about[0]["message"]
+        assert re.fullmatch("[0-9a-f]{16}", about[0]["request_id"])
 
 
 def test_known_pictures_survive_the_imagebackend(redis: Redis) -> None:

@@ -136,7 +136,9 @@ def test_not_modified(client: FlaskClient) -> None:
         pytest.param("GET", "/monster/..%2f..%2fetc", 404, id="traversal"),
         pytest.param("GET", "/nothing", 404, id="no such page"),
         pytest.param("GET", "/metrics", 404, id="metrics are elsewhere"),
+        pytest.param("GET", "/monster//x", 404, id="two slashes"),
         pytest.param("PUT", "/", 405, id="put"),
+        pytest.param("OPTIONS", "/", 405, id="options"),
         pytest.param("POST", "/monster/x", 405, id="post to a picture"),
     ],
 )

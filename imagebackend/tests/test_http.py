@@ -65,6 +65,9 @@ def test_get_and_head(service: Service, path: str, kind: str, begins: bytes) -> 
         pytest.param("POST", "/monster/x", 405, id="post"),
         pytest.param("DELETE", "/", 405, id="delete"),
         pytest.param("PATCH", "/healthz", 405, id="patch"),
+        pytest.param("OPTIONS", "/monster/x", 405, id="options"),
+        pytest.param("MONSTER", "/monster/x", 405, id="no such method"),
+        pytest.param("GET", "/monster//x", 404, id="two slashes"),
     ],
 )
 def test_refused(service: Service, method: str, path: str, status: int) -> None:

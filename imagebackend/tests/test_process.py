@@ -150,6 +150,15 @@ def test_memory_is_flat() -> None:
         assert late - early < 3 * 1024**2
 
 
+def test_memory_is_flat_over_all_sizes() -> None:
+    with running("imagebackend") as service:
+        early = _memory_after(service, 0, 1_000)
+        # A query may be long, too.
+        sizes = (f"/monster/x?size={size}&{size}=" + 4000 * "x" for size in range(12, 1025))
+        assert load(service, service.port, sizes).statuses == {200: 1013}
+        assert service.rss() - early < 25 * 1024**2
+
+
 @pytest.mark.slow
 def test_memory_is_flat_over_a_million_ids() -> None:
     with running("imagebackend") as service:
