@@ -97,6 +97,8 @@ def test_up_page_picture_down(machine: Path) -> None:
     )
     assert "x-cache: backend" in head
     assert "89 50 4e 47 0d 0a 1a 0a" in head
+    metrics = "curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9090/metrics || true"
+    assert on_machine(machine, metrics) == "000", "the metrics port is not published"
     for service in ("frontend", "imagebackend"):
         # What the services promise: no root, no rights, nothing to write to, little memory.
         facts = on_machine(

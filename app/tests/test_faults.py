@@ -69,6 +69,7 @@ def test_without_redis_all_is_well_but_the_counter(
         assert time.perf_counter() - began < 2
         assert page.status_code == 200
         assert "unknown just now" in page.text
+        assert "They cannot be shown right now." in page.text
         assert client.get("/monster/x.png").headers["X-Cache"] == "backend"
         assert client.get("/monster/x.png").headers["X-Cache"] == "lru"
         trip(client)

@@ -171,6 +171,7 @@ def test_all_languages_say_the_same_things() -> None:
     assert all(all(texts.values()) for texts in TEXTS.values())
 
 
-def test_both_services_have_the_same_runtime() -> None:
-    copies = [(ROOT / name / "runtime.py").read_text() for name in ("app", "imagebackend")]
-    assert copies[0] == copies[1], "app/runtime.py and imagebackend/runtime.py must not differ"
+@pytest.mark.parametrize("file", ["runtime.py", "healthcheck.py"])
+def test_both_services_have_the_same(file: str) -> None:
+    copies = [(ROOT / name / file).read_text() for name in ("app", "imagebackend")]
+    assert copies[0] == copies[1]

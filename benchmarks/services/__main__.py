@@ -1,7 +1,7 @@
-"""How fast the imagebackend is, beside the same server without work and beside other designs.
+"""How fast the imagebackend is, beside the same server without work, other designs and servers.
 
 `python3 -m benchmarks.services [--requests N] [--rounds N] [--no-peers]` prints a table and ends
-with 1 when an aim is missed. CPU is what the server process used, all its threads, user and
+with 1 when an aim is missed. CPU is what the server used, all its threads and processes, user and
 system, so the load generator and other programs do not count. Every id is asked for once only.
 """
 
@@ -11,22 +11,24 @@ import argparse
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .harness import ROOT, Load, Process, Service, free_ports, load, wait_until
+from .harness import ROOT, Connection, Load, Process, Service, free_ports, load, wait_until
 
 CACHE = Path(
     os.environ.get("MONSTERSTACK_CACHE")
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "monsterstack"
 )
 HERE = Path(__file__).parent
-PYDENTICON = "0.3.1"
 # A test of ours, with its aims as shares of the yardstick's requests per CPU second.
 AIMS = {"imagebackend PNG 80": 0.45, "imagebackend PNG 200": 0.30}
+SMALL = "imagebackend PNG 80"  # with 1,000 bytes on average at most
 
 
 @dataclass
@@ -45,49 +47,77 @@ class Contender:
         return max(run.requests / run.cpu for run in self.rounds)
 
 
-def peers() -> list[tuple[str, list[str], dict[str, str], str, float]]:
-    """The other designs: name, command, environment, path, weight. Installs them on first use."""
-    folder = CACHE / "bench"
+def install(command: list[str], wanted: Path, folder: Path) -> None:
+    """Run a command that installs into a folder, unless it has done so for these same wishes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted.read_text():
+        shutil.copy(wanted, folder)
+        subprocess.run(command, cwd=folder, check=True)
+        stamp.write_text(wanted.read_text())
+
+
+def peers(stack: ExitStack) -> tuple[list[Contender], list[Contender]]:
+    """Other servers with the yardstick's application, and other designs. Installs them first."""
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         sys.exit("node and npm are missing: install Debian's nodejs and npm, or use --no-peers.")
-    packages = folder / f"pydenticon-{PYDENTICON}-{sys.version_info[1]}"
-    if not packages.exists():
-        argv = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-        subprocess.run([*argv, str(packages), f"pydenticon=={PYDENTICON}"], check=True)
-    modules = folder / "npm"
-    modules.mkdir(parents=True, exist_ok=True)
-    wanted = (HERE / "peers" / "package.json").read_text()
-    stamp = modules / "installed.json"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        (modules / "package.json").write_text(wanted)
-        subprocess.run([npm, "install", "--no-audit", "--no-fund"], cwd=modules, check=True)
-        stamp.write_text(wanted)
-    script = [node, str(HERE / "peers" / "server.mjs")]
-    environment = {"PEERS": str(modules), "NODE_ENV": "production"}
-    found = [
-        (
-            "pydenticon PNG 80 (same server)",
-            [sys.executable, "-m", "benchmarks.services.pydenticon_server"],
-            {"PYTHONPATH": str(packages)},
-            "/{}?size=80",
-            0.3,
+    python, modules = CACHE / f"bench/python3.{sys.version_info[1]}", CACHE / "bench/npm"
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--upgrade",
+        "--target",
+        ".",
+    ]
+    install([*pip, "-r", "requirements.txt"], HERE / "peers" / "requirements.txt", python)
+    npm_install = [npm, "install", "--no-audit", "--no-fund"]
+    install(npm_install, HERE / "peers" / "package.json", modules)
+
+    gunicorn = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:{port}"]
+    application = "benchmarks.services.constant:create_app()"
+    servers = [
+        start(stack, f"gunicorn {kind}", [*gunicorn, *options, application], "/?{}", path=python)
+        for kind, options in (
+            ("sync", ["--worker-class", "sync"]),
+            ("gthread, 4 threads", ["--worker-class", "gthread", "--threads", "4"]),
+            ("gevent", ["--worker-class", "gevent"]),
         )
     ]
+    pydenticon = [sys.executable, "-m", "benchmarks.services.pydenticon_server"]
+    name = "pydenticon PNG 80 (same server)"
+    designs = [start(stack, name, pydenticon, "/{}?size=80", 0.3, path=python)]
     for name, peer, weight in (
         ("jdenticon PNG 80 (node)", "jdenticon-png", 0.3),
         ("DiceBear pixel-art SVG 80 (node)", "dicebear-svg", 1.0),
         ("DiceBear pixel-art PNG 80 (node)", "dicebear-png", 0.2),
     ):
-        found.append((name, script, {**environment, "PEER": peer}, "/{}?size=80", weight))
-    return found
+        script = [node, str(HERE / "peers" / "server.mjs")]
+        env = {"PEERS": str(modules), "NODE_ENV": "production", "PEER": peer}
+        designs.append(start(stack, name, script, "/{}?size=80", weight, env))
+    return servers, designs
 
 
-def start(stack: ExitStack, argv: list[str], env: dict[str, str]) -> tuple[Process, int]:
-    """Start a server that reads PORT; the process and its port."""
+def start(
+    stack: ExitStack,
+    name: str,
+    argv: list[str],
+    ask: str,
+    weight: float = 1.0,
+    env: dict[str, str] | None = None,
+    path: Path | None = None,
+) -> Contender:
+    """Start a server that reads PORT or takes {port} as an argument; `path` is for its imports."""
     port, metrics = free_ports(2)
     own = {"BIND": "127.0.0.1", "PORT": str(port), "METRICS_PORT": str(metrics)}
-    process = Process(argv, {**own, **env})
+    if path:
+        own["PYTHONPATH"] = str(path)
+    argv = [word.format(port=port) for word in argv]
+    process = Process(argv, {**own, **(env or {})})
     stack.callback(process.stop)
 
     def up() -> bool:
@@ -96,7 +126,25 @@ def start(stack: ExitStack, argv: list[str], env: dict[str, str]) -> tuple[Proce
         return load(process, port, ["/healthz"], 1).statuses == {200: 1}
 
     wait_until(up, f"{argv} answers")
-    return process, port
+    return Contender(name, process, port, ask, weight)
+
+
+def patience(contender: Contender) -> str:
+    """How long a visitor waits while 16 others have connected and say nothing, as browsers do
+    that connect in advance."""
+    silent = [socket.create_connection(("127.0.0.1", contender.port)) for _ in range(16)]
+    time.sleep(0.2)  # the server shall have taken them
+    began = time.perf_counter()
+    try:
+        visitor = Connection(contender.port)
+        visitor.get(contender.path.format("patience"))
+        visitor.close()
+        return f"{(time.perf_counter() - began) * 1000:,.0f}"
+    except TimeoutError:
+        return "over 10,000"
+    finally:
+        for connection in silent:
+            connection.close()
 
 
 def main() -> int:
@@ -107,55 +155,70 @@ def main() -> int:
     options.add_argument("--no-peers", action="store_true", help="only our own service")
     chosen = options.parse_args()
     with ExitStack() as stack:
-        process, port = start(stack, [sys.executable, "-m", "benchmarks.services.constant"], {})
-        contenders = [Contender("yardstick: Flask, constant 1 kB", process, port, "/?{}")]
+        constant = [sys.executable, "-m", "benchmarks.services.constant"]
+        yardstick = start(stack, "yardstick: Flask on granian, constant 1 kB", constant, "/?{}")
         service = Service("imagebackend")
         stack.callback(service.stop)
-        for kind, size in (("png", 80), ("png", 200), ("svg", 80), ("webp", 80)):
-            name = f"imagebackend {kind.upper()} {size}"
-            path = f"/monster/{{}}.{kind}?size={size}"
-            contenders.append(Contender(name, service, service.port, path))
-        for name, argv, env, path, weight in [] if chosen.no_peers else peers():
-            process, port = start(stack, argv, env)
-            contenders.append(Contender(name, process, port, path, weight))
+        ours = [
+            Contender(
+                f"imagebackend {kind.upper()} {size}",
+                service,
+                service.port,
+                f"/monster/{{}}.{kind}?size={size}",
+            )
+            for kind, size in (("png", 80), ("png", 200), ("svg", 80), ("webp", 80))
+        ]
+        servers, designs = ([], []) if chosen.no_peers else peers(stack)
+        everybody = [yardstick, *ours, *designs, *servers]
         serial = iter(range(10**9))
-        for contender in contenders:  # warm up: imports, caches, just-in-time compilers
+        for contender in everybody:  # warm up: imports, caches, just-in-time compilers
             paths = (contender.path.format(f"warm{next(serial)}") for _ in range(300))
             load(contender.process, contender.port, paths)
         for _ in range(chosen.rounds):  # all in turn, so that a slow moment hits all alike
-            for contender in contenders:
+            for contender in everybody:
                 count = max(200, int(chosen.requests * contender.weight))
                 paths = (contender.path.format(f"id{next(serial)}") for _ in range(count))
                 run = load(contender.process, contender.port, paths, clients=4)
                 if run.statuses != {200: count}:
                     sys.exit(f"{contender.name}: answers {run.statuses}")
                 contender.rounds.append(run)
-    return report(contenders, chosen.rounds)
-
-
-def report(contenders: list[Contender], rounds: int) -> int:
-    """Print the table; 0 when all aims are met."""
-    yardstick = contenders[0].per_cpu_second()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, best of {rounds} rounds\n")
-    print("| server | requests per CPU second | of the yardstick | bytes | p50 ms | p99 ms |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for contender in contenders:
-        best = max(contender.rounds, key=lambda run: run.requests / run.cpu)
-        print(
-            f"| {contender.name} | {contender.per_cpu_second():,.0f} "
-            f"| {contender.per_cpu_second() / yardstick:.0%} | {best.bytes / best.requests:,.0f} "
-            f"| {best.percentile(0.5) * 1000:.1f} | {best.percentile(0.99) * 1000:.1f} |"
-        )
-    missed = []
-    for contender in contenders:
-        aim = AIMS.get(contender.name)
-        if aim is not None and contender.per_cpu_second() < aim * yardstick:
-            missed.append(f"{contender.name} is below {aim:.0%} of the yardstick")
-    png = next(c for c in contenders if c.name == "imagebackend PNG 80")
-    if sum(run.bytes for run in png.rounds) > 1000 * sum(run.requests for run in png.rounds):
-        missed.append("imagebackend PNG 80 takes more than 1,000 bytes on average")
+        print(f"Python {platform.python_version()}, {os.cpu_count()} cores, ", end="")
+        print(f"best of {chosen.rounds} rounds\n")
+        missed = report(yardstick, [*ours, *designs])
+        if servers:
+            compare([yardstick, *servers])
     print("\n" + ("; ".join(missed) if missed else "All aims are met."))
     return 1 if missed else 0
+
+
+def report(yardstick: Contender, contenders: list[Contender]) -> list[str]:
+    """Print the table of pictures; the aims that are missed."""
+    full = yardstick.per_cpu_second()
+    print("| server | requests per CPU second | of the yardstick | bytes | p50 ms | p99 ms |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    missed = []
+    for contender in [yardstick, *contenders]:
+        best = max(contender.rounds, key=lambda run: run.requests / run.cpu)
+        share = contender.per_cpu_second() / full
+        print(
+            f"| {contender.name} | {contender.per_cpu_second():,.0f} | {share:.0%} "
+            f"| {best.bytes / best.requests:,.0f} "
+            f"| {best.percentile(0.5) * 1000:.1f} | {best.percentile(0.99) * 1000:.1f} |"
+        )
+        aim = AIMS.get(contender.name)
+        if aim is not None and share < aim:
+            missed.append(f"{contender.name} is below {aim:.0%} of the yardstick")
+        if contender.name == SMALL and best.bytes > 1000 * best.requests:
+            missed.append(f"{contender.name} takes more than 1,000 bytes on average")
+    return missed
+
+
+def compare(servers: list[Contender]) -> None:
+    """Print the table of servers, all with the same application."""
+    print("\n| server | requests per CPU second | ms to an answer beside 16 silent connections |")
+    print("| --- | ---: | ---: |")
+    for server in servers:
+        print(f"| {server.name} | {server.per_cpu_second():,.0f} | {patience(server)} |")
 
 
 if __name__ == "__main__":

@@ -23,14 +23,19 @@ class Plain(runtime.Service):
         return self._flask.wsgi_app(environ, start_response)
 
 
-def main() -> None:
-    """Serve until SIGTERM."""
-    config = Config.from_env(os.environ)
+def create_app() -> Flask:
+    """The Flask application, for any server."""
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/", "constant", lambda: Response(BODY, content_type="image/png"))
     app.add_url_rule("/healthz", "healthz", lambda: "ok")
+    return app
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    config = Config.from_env(os.environ)
     runtime.serve(
-        Plain(app, "constant", {}),
+        Plain(create_app(), "constant", {}),
         bind=config.bind,
         port=config.port,
         metrics_port=config.metrics_port,

@@ -60,9 +60,15 @@ class Process:
         return [json.loads(line) for line in self.output().splitlines()]
 
     def cpu(self) -> float:
-        """Seconds of CPU used by the process and its threads, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Seconds of CPU used by the process, its threads and its children, user and system."""
+        pids, ticks = [self.pid], 0
+        for pid in pids:  # which grows
+            folder = Path(f"/proc/{pid}")
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+            for children in folder.glob("task/*/children"):
+                pids += map(int, children.read_text().split())
+        return ticks / _TICKS
 
     def rss(self) -> int:
         """Resident memory in bytes."""

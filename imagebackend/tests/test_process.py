@@ -120,8 +120,9 @@ def test_the_health_check(service: Service) -> None:
     def check(port: int) -> tuple[int, float]:
         before = os.times()
         done = subprocess.run(
-            [sys.executable, "-I", "-S", "imagebackend/healthcheck.py", str(port)],
+            [sys.executable, "-I", "-S", "imagebackend/healthcheck.py"],
             cwd=ROOT,
+            env={"PORT": str(port)},
             capture_output=True,
             timeout=10,
             check=False,
