@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from isal import isal_zlib
+from PIL import WebPImagePlugin  # noqa: F401  else the first WebP would wait for all of Pillow
+from PIL.PngImagePlugin import PngImageFile
 
 from .art import CELLS, GRID
 
@@ -106,9 +108,7 @@ def svg(cells: int, colours: bytes, size: int) -> bytes:
 
 def webp(cells: int, colours: bytes, size: int) -> bytes:
     """A lossless WebP with the same pixels as the PNG."""
-    from PIL import Image  # only WebP needs it: start-up stays short without
-
-    with Image.open(io.BytesIO(png(cells, colours, size))) as image:
+    with PngImageFile(io.BytesIO(png(cells, colours, size))) as image:
         out = io.BytesIO()
         image.convert("RGBA").save(out, "WEBP", lossless=True, method=0, exact=True)
     return out.getvalue()

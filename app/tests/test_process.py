@@ -28,7 +28,7 @@ def env(redis: Redis, imagebackend: Service) -> dict[str, str]:
 
 def test_healthy_in_two_seconds(env: dict[str, str]) -> None:
     seconds = []
-    for _ in range(3):  # another program on the same computer only ever adds to it
+    for _ in range(3):
         with running("app", env) as app:
             seconds.append(app.seconds_to_healthy)
     assert min(seconds) < 2

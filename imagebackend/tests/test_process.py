@@ -25,7 +25,7 @@ from benchmarks.services.harness import (
 
 def test_healthy_in_two_seconds() -> None:
     seconds = []
-    for _ in range(3):  # another program on the same computer only ever adds to it
+    for _ in range(3):
         with running("imagebackend") as service:
             seconds.append(service.seconds_to_healthy)
     assert min(seconds) < 2
