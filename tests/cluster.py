@@ -161,7 +161,7 @@ def cluster() -> Cluster:
         hosts = listed.get(name, {}).get("hosts", [])
         variables = listed["_meta"]["hostvars"]
         return tuple(
-            Node(host, variables[host]["ansible_host"], variables[host]["zone"], inventory)
+            Node(host, variables[host]["ansible_host"], variables[host].get("zone", ""), inventory)
             for host in hosts
         )
 
