@@ -240,6 +240,47 @@ def _unfinished(
     return found
 
 
+def timeline(stack: str, snapshot: Snapshot, before: Mapping[str, int]) -> list[str]:
+    """What happened to the services that were touched, for people, in the order of time.
+
+    Seconds count from the first event. Swarm remembers a few tasks of each slot, so of a service
+    that fails over and over only the last ones are there.
+    """
+    names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
+    events: list[tuple[float, str]] = []
+    for service in snapshot.services:
+        name = short_name(stack, service["Spec"]["Name"])
+        if before.get(name) == (service.get("Version") or {}).get("Index", -1):
+            continue
+        update = service.get("UpdateStatus") or {}
+        begun = epoch(update.get("StartedAt") or "")
+        since = begun or epoch(service.get("UpdatedAt") or service.get("CreatedAt") or "")
+        if begun:
+            events.append((begun, f"{name}: the update begins"))
+        if ended := epoch(update.get("CompletedAt") or ""):
+            events.append((ended, f"{name}: {str(update.get('State')).replace('_', ' ')}"))
+        for task in snapshot.tasks:
+            # The tasks of a service are made a moment before its update says that it has begun.
+            if task["ServiceID"] == service["ID"] and _created(task) >= since - 1.0:
+                events.append((_changed_at(task), _event(name, task, service, names)))
+    events = sorted(event for event in events if event[0] and event[1])
+    first = events[0][0] if events else 0.0
+    return [f"{at - first:6.1f} s  {text}" for at, text in events]
+
+
+def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
+    node = names.get(task.get("NodeID", ""), "")
+    what = f"{name}.{task['Slot']}" if task.get("Slot") else name
+    where = f" on {node}" if node else ""
+    if task["Status"]["State"] == "running":
+        return f"{what} runs{where}, {_changed_at(task) - _created(task):.1f} s after its making"
+    if _ended_badly(task, service):
+        return f"{what} ended{where}: {_error(task) or _exit_text(task)}"
+    if task["Status"]["State"] in ("shutdown", "remove"):
+        return f"{what} was stopped{where}"
+    return f"{what} is {task['Status']['State']}{where}{f': {e}' if (e := _error(task)) else ''}"
+
+
 def overall(results: Iterable[Result]) -> str:
     """The verdict on a stack: its worst service's; converged when it has none."""
     return min((r.verdict for r in results), key=VERDICTS.index, default="converged")

@@ -514,3 +514,35 @@ def test_epoch() -> None:
 
 def test_every_verdict_has_a_rule() -> None:
     assert {row[1] for row in RULES.values()} == set(verdict.VERDICTS)
+
+
+STORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "good": (
+        {
+            "tasks": [
+                task("a", age=50, created=56),
+                task("b", slot=2, node="n2", age=30, created=37),
+            ]
+        },
+        [
+            "   0.0 s  web: the update begins",
+            "  10.0 s  web.1 runs on host-n1, 6.0 s after its making",
+            "  30.0 s  web.2 runs on host-n2, 7.0 s after its making",
+        ],
+    ),
+    "bad": (
+        {"tasks": [task("a", "failed", age=40, created=50, err="exit (1)"), *OLD]},
+        ["   0.0 s  web: the update begins", "  20.0 s  web.1 ended on host-n1: exit (1)"],
+    ),
+    "waits": (
+        {"tasks": [task("a", "pending", node="", age=40, created=50, err="no room")]},
+        ["   0.0 s  web: the update begins", "  20.0 s  web.1 is pending: no room"],
+    ),
+    "not touched": ({"tasks": [task("a", age=50, created=56)], "before": {"web": 7}}, []),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), STORIES.values(), ids=STORIES)
+def test_timeline(given: dict[str, Any], expected: list[str]) -> None:
+    snapshot = Snapshot([service("updating")], given["tasks"], frozenset(), NODES, NOW)
+    assert verdict.timeline("shop", snapshot, given.get("before", {"web": 3})) == expected
