@@ -67,11 +67,11 @@ class Rollout:
     @property
     def outcome(self) -> str:
         """How it ended, in its own words."""
-        good = re.search(rf"stack {STACK}, release \S+: (\w+)", self.run.output)
-        bad = re.search(rf"Release \S+ of the stack {STACK}: ([\w ]+)\.", self.run.output)
+        good = re.search(rf"stack {STACK}, release \S+: (\w+)", self.run.text)
+        bad = re.search(rf"Release \S+ of the stack {STACK}: ([\w ]+)\.", self.run.text)
         if self.run.code == 0:
             return good[1] if good else "done"
-        back = ", put back" if "was put back: converged" in self.run.output else ""
+        back = ", put back" if "was put back: converged" in self.run.text else ""
         return f"{bad[1]}{back}" if bad else "refused"
 
 

@@ -34,7 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 def test_lint_finds_nothing() -> None:
     run = cluster().playbook("playbooks/lint.yml")
     assert run.code == 0, run.output
-    assert "no errors, 0 warnings" in run.output
+    assert "no errors, 0 warnings" in run.text
 
 
 def test_a_good_release(tmp_path: Path, sources: Sources) -> None:
@@ -49,8 +49,8 @@ def test_a_broken_release(tmp_path: Path, sources: Sources) -> None:
     sources.at_start("raise SystemExit('the table is missing')")
     rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=3.0", "services=frontend", PACE)
     assert rollout.run.code != 0, rollout.run.output
-    assert "frontend: rolled_back" in rollout.run.output
-    assert "the table is missing" in rollout.run.output
+    assert "frontend: rolled_back" in rollout.run.text
+    assert "the table is missing" in rollout.run.text
     assert rollout.failed == 0, rollout.report["failures"]
     assert images() == before
     assert versions() == {"2.0"}
