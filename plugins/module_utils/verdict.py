@@ -272,6 +272,8 @@ def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
     node = names.get(task.get("NodeID", ""), "")
     what = f"{name}.{task['Slot']}" if task.get("Slot") else name
     where = f" on {node}" if node else ""
+    if task["Status"]["State"] == "running" and task.get("DesiredState") != "running":
+        return f"{what} is to stop{where}"
     if task["Status"]["State"] == "running":
         return f"{what} runs{where}, {_changed_at(task) - _created(task):.1f} s after its making"
     if _ended_badly(task, service):

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.machines
 PACE = json.dumps(
     {
         "monsterstack_settings": {
-            "rollout": {"delay": "2s", "monitor": "14s"},
-            "health": {"interval": "4s", "timeout": "3s", "retries": 2},
+            "rollout": {"delay": "2s", "monitor": "20s"},
+            "health": {"interval": "4s", "timeout": "5s", "retries": 3},
         }
     }
 )

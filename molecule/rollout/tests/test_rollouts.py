@@ -99,9 +99,6 @@ def test_two_tasks_at_once(tmp_path: Path, sources: Sources, table: Table) -> No
     assert versions() == {"3.1"}
     # The next rollout has the stack's own pace again.
     assert cluster().service(f"{STACK}_frontend")["UpdateConfig"]["Parallelism"] == 1
-    back = roll(tmp_path, sources, "rolling_update.yml", "tag=3.0", "services=frontend")
-    assert back.run.code == 0, back.run.output
-    assert versions() == {"3.0"}
 
 
 # Bad ones
@@ -157,7 +154,7 @@ def test_a_broken_release(
     sources: Sources,
     table: Table,
 ) -> None:
-    before = images()
+    before, answering = images(), versions()
     sources.restore()
     breaks(sources)
     tag = "bad-" + name.replace(" ", "-").replace(",", "")
@@ -169,13 +166,13 @@ def test_a_broken_release(
     assert shown in rollout.run.text
     assert rollout.failed == 0, rollout.report["failures"]
     assert images() == before
-    assert versions() == {"3.0"}
+    assert versions() == answering
 
 
 def test_a_canary_catches_what_is_healthy_and_wrong(
     tmp_path: Path, sources: Sources, table: Table
 ) -> None:
-    before = images()
+    before, answering = images(), versions()
     sources.edit("app/__init__.py", "page, status = _index(config)", 'page, status = "broken", 500')
     rollout = roll(
         tmp_path,
@@ -192,7 +189,7 @@ def test_a_canary_catches_what_is_healthy_and_wrong(
     assert "canary rejected" in rollout.run.text
     assert set(rollout.report["failed_by_version"]) == {"bad-500"}, rollout.report["failures"]
     assert images() == before
-    assert versions() == {"3.0"}
+    assert versions() == answering
 
 
 def test_a_good_canary_goes_on(tmp_path: Path, sources: Sources, table: Table) -> None:
@@ -268,6 +265,7 @@ def test_the_registry_goes_down(tmp_path: Path, sources: Sources, table: Table) 
 
 
 def test_a_plug_is_pulled(tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = versions()
     redis = {task["Node"] for task in cluster().tasks(f"{STACK}_redis")}
     victim = next(node for node in cluster().workers if node.name not in redis)
     lab = [str(PROJECT / "bin/lab"), "-i", str(cluster().inventory)]
@@ -279,7 +277,7 @@ def test_a_plug_is_pulled(tmp_path: Path, sources: Sources, table: Table) -> Non
     subprocess.run([*lab, "on", victim.name], check=True)
     table.add("plug pulled", rollout)
     good = rollout.run.code == 0
-    assert versions_without(victim.name) == ({"7.0"} if good else {"4.0"}), rollout.run.output
+    assert versions_without(victim.name) == ({"7.0"} if good else before), rollout.run.output
     # Through the others only those are lost that were sent to its tasks before they were missed.
     offset = pulled - rollout.report["started"]
     late = [
@@ -377,20 +375,23 @@ def test_a_secret_is_renewed(tmp_path: Path, sources: Sources, table: Table) -> 
 
 
 def test_roll_back(tmp_path: Path, sources: Sources, table: Table) -> None:
+    before = versions()
     rollout = roll(tmp_path, sources, "playbooks/rollback.yml")
     table.add("rollback", rollout)
     assert rollout.run.code == 0, rollout.run.output
     assert rollout.failed == 0, rollout.report["failures"]
-    assert versions() == {"8.0"}
+    said = re.search(r"back to release \d+ \((\S+),", rollout.run.text)
+    assert said is not None
+    assert versions() == {said[1]} != before
     run = cluster().playbook("playbooks/releases.yml")
     assert run.changed == 0
-    assert re.search(r"\* \d+: 8.0, converged", run.text)
+    assert f": {said[1]}, converged" in run.text.partition("* ")[2][:30]
     assert "rolled_back" in run.text
 
 
 def test_roll_back_to_a_number(tmp_path: Path, sources: Sources, table: Table) -> None:
     listed = cluster().playbook("playbooks/releases.yml").text
-    number = re.findall(r"(\d+): 9.0, converged", listed)[0]
+    number, tag = re.findall(r"' (\d+): (\S+), converged", listed)[0]
     refused = roll(tmp_path, sources, "playbooks/rollback.yml", "release=999")
     assert refused.run.code != 0
     assert "has no release 999" in refused.run.text
@@ -398,7 +399,7 @@ def test_roll_back_to_a_number(tmp_path: Path, sources: Sources, table: Table) -
     table.add("rollback to a number", rollout)
     assert rollout.run.code == 0, rollout.run.output
     assert rollout.failed == 0, rollout.report["failures"]
-    assert versions() == {"9.0"}
+    assert versions() == {tag}
 
 
 def test_probe_alone(tmp_path: Path, sources: Sources) -> None:
