@@ -238,8 +238,7 @@ def watch(
         if problem and over:
             raise problem
         if not problem and (over or all(result.final for result in results.values())):
-            story = verdict.timeline(params["stack"], snapshot, watcher.before)
-            return watcher, results, story
+            return watcher, results, watcher.timeline(snapshot)
         time.sleep(params["interval"])
 
 

@@ -207,6 +207,20 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         2,
         "an earlier update is rollback completed",
     ),
+    "unchanged, but an update is under way": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "updating", "before": 7},
+        "pending",
+        False,
+        1,
+        "is not done yet",
+    ),
+    "unchanged, but a rollback is under way": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "rollback_started", "before": 7},
+        "rolled_back",
+        False,
+        1,
+        "is being rolled back",
+    ),
     "unchanged, but a task is missing": (
         {"tasks": GOOD[:1], "before": 7},
         "pending",
@@ -544,5 +558,18 @@ STORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
 
 @pytest.mark.parametrize(("given", "expected"), STORIES.values(), ids=STORIES)
 def test_timeline(given: dict[str, Any], expected: list[str]) -> None:
-    snapshot = Snapshot([service("updating")], given["tasks"], frozenset(), NODES, NOW)
-    assert verdict.timeline("shop", snapshot, given.get("before", {"web": 3})) == expected
+    snapshot = Snapshot([service("completed")], given["tasks"], frozenset(), NODES, NOW)
+    watch = Watch("shop", given.get("before", {"web": 3}))
+    assert watch.timeline(snapshot) == expected
+
+
+def test_what_was_moving_at_a_look_is_judged_to_its_end() -> None:
+    watch = Watch("shop", {"web": 7})
+    tasks = [GOOD[0], OLD[1]]
+
+    def look_at(update: str) -> Result:
+        snapshot = Snapshot([service(update)], tasks, frozenset({"a"}), NODES, NOW)
+        return watch.look(snapshot)["web"]
+
+    assert look_at("updating").verdict == "pending"
+    assert look_at("paused").verdict == "paused"
