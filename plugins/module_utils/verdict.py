@@ -297,7 +297,8 @@ def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
         return f"{what} ended{where}: {_error(task) or _exit_text(task)}"
     if task["Status"]["State"] in ("shutdown", "remove"):
         return f"{what} was stopped{where}"
-    return f"{what} is {task['Status']['State']}{where}{f': {e}' if (e := _error(task)) else ''}"
+    reason = f": {_error(task)}" if _error(task) else ""
+    return f"{what} is {task['Status']['State']}{where}{reason}"
 
 
 def overall(results: Iterable[Result]) -> str:

@@ -354,7 +354,8 @@ def test_a_secret_is_renewed(tmp_path: Path, sources: Sources, table: Table) -> 
     table.add("secret renewed", rollout)
     new = file.read_text().strip()
     assert rollout.run.code == 0, rollout.run.output
-    assert rollout.failed == 0, rollout.report["failures"]
+    # Two releases: with both values, then with the new one alone.
+    assert rollout.run.text.count(", 0 failed;") == 2, rollout.run.output
     assert new != old
     assert not list(cluster().credentials.glob("*.previous"))
     assert old not in rollout.run.text
