@@ -122,6 +122,11 @@ class Run:
     output: str
 
     @property
+    def text(self) -> str:
+        """What it printed with single blanks between the words: Ansible folds long lines."""
+        return " ".join(self.output.split())
+
+    @property
     def recap(self) -> dict[str, dict[str, int]]:
         """The recap's counters by host: {"m1": {"ok": 12, "changed": 0, …}}."""
         counters = {}

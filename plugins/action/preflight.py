@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
@@ -61,6 +62,7 @@ class ActionModule(ActionBase):
                     },
                 },
                 "known_variables": {"type": "list", "elements": "str", "default": []},
+                "words": {"type": "dict", "default": {}},
                 "memory_min_mb": {"type": "int", "default": 400},
                 "fail": {"type": "bool", "default": True},
             }
@@ -79,7 +81,7 @@ class ActionModule(ActionBase):
                 where = f"compose file of {args['stack']}" if args["stack"] else "compose file"
                 findings.append(preflight.error(where, str(problem), "Correct it."))
         if args["stage"] == "inventory":
-            findings += self._check_inventory(args, hosts, document)
+            findings += self._check_inventory(args, hosts, document, task_vars or {})
         else:
             memory = args["memory_min_mb"] * 2**20
             ports, stack = args["published_ports"], args["stack"]
@@ -120,6 +122,7 @@ class ActionModule(ActionBase):
         args: Mapping[str, Any],
         hosts: list[InventoryHost],
         document: compose.Compose | None,
+        task_vars: Mapping[str, Any],
     ) -> list[preflight.Finding]:
         spread = args["spread_by_zone"]
         if spread is None:
@@ -129,14 +132,23 @@ class ActionModule(ActionBase):
                 for preference in service.preferences
             )
         known, roles = self._role_variables()
-        known |= {*args["known_variables"], *HOST_VARIABLES}
+        words = {name: preflight.Word(**word) for name, word in args["words"].items()}
+        known |= {*args["known_variables"], *words, *HOST_VARIABLES}
+        misspelt = preflight.check_typed(load_extra_vars(self._loader), known)
+        said = {finding.where for finding in misspelt}
+        hosts = [dataclasses.replace(host, variables=host.variables - said) for host in hosts]
         prefixes = [f"{name}_" for name in [*roles, "monsterstack", args["stack"]] if name]
+        given = {
+            name: self._templar.template(task_vars[name]) for name in words if name in task_vars
+        }
         return [
             *preflight.check_groups(hosts),
             *preflight.check_addresses(hosts),
             *preflight.check_placement_variables(hosts, spread),
             *preflight.check_ports(document, args["published_ports"], hosts),
             *preflight.check_tags(args["tags"]),
+            *preflight.check_words(given, words),
+            *misspelt,
             *preflight.check_variables(hosts, known, prefixes),
             *(
                 finding

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: credential
-author: the monsterstack.swarm contributors
+author: The monsterstack.swarm contributors (@monsterstack)
 version_added: 0.1.0
 short_description: A secret value that is made once, in a folder of the controller
 description:

@@ -67,6 +67,7 @@ def lint(compose: Compose, stack: str, swarm: Swarm) -> list[Finding]:
         ]
         findings += _volumes(service, swarm)
         findings += _ports(service, swarm)
+        findings += _preferences(service, swarm)
     findings += _objects(compose, swarm)
     findings += _networks(compose, stack, swarm)
     if swarm.free:
@@ -83,7 +84,11 @@ def _image(service: Service, swarm: Swarm) -> Check:
     if not service.image:
         yield "error", "has no image", "Name one: Swarm builds nothing."
     elif problem == "not_found":
-        yield "error", f"the registry has no {service.image}", "Push it, or correct the name."
+        yield (
+            "error",
+            f"the registry has no {service.image}",
+            "Build or push it, or correct the name.",
+        )
     elif problem:
         text = f"the registry of {service.image} is {problem}"
         yield "error", text, "Log in, or see to the registry: the nodes could not pull it."
@@ -131,13 +136,21 @@ def _update(service: Service, swarm: Swarm) -> Check:
             text = "start-first cannot start beside the old task, which holds the port of the host"
             yield "error", text, "Use the order stop-first, or publish in mode ingress."
         if service.max_replicas_per_node:
-            spare = service.max_replicas_per_node * len(swarm.free) - service.replicas
+            spare = service.max_replicas_per_node * len(_places(service, swarm)) - service.replicas
             if not swarm.free or spare < max(1, service.update.parallelism):
                 text = "start-first needs a place more than max_replicas_per_node may leave"
                 yield "warning", text, "Raise it, use stop-first, or add a node."
     if service.mode == "replicated" and service.update.failure_action == "pause":
         text = "a failed update stops half-way and stays so (failure_action: pause)"
         yield "warning", text, "Use failure_action: rollback."
+
+
+def _places(service: Service, swarm: Swarm) -> list[Node]:
+    """The nodes that may take a service's tasks; none when a constraint cannot be read."""
+    try:
+        return eligible(swarm.free, [parse_constraint(text) for text in service.constraints])
+    except ConstraintError:
+        return []
 
 
 def _rollback(service: Service) -> Check:
@@ -170,12 +183,7 @@ def _volumes(service: Service, swarm: Swarm) -> list[Finding]:
     if not named:
         return []
     if swarm.free:
-        try:
-            constraints = [parse_constraint(text) for text in service.constraints]
-        except ConstraintError:
-            return []
-        places = len(eligible(swarm.free, constraints))
-        moves = places > 1
+        moves = len(_places(service, swarm)) > 1
     else:
         moves = not any("node.role" not in text for text in service.constraints)
     if not moves or service.mode == "global":
@@ -195,6 +203,17 @@ def _ports(service: Service, swarm: Swarm) -> list[Finding]:
         for port in service.ports
         if (owner := swarm.taken_ports.get((port.published, port.protocol)))
     ]
+
+
+def _preferences(service: Service, swarm: Swarm) -> list[Finding]:
+    findings: list[Finding] = []
+    for preference in service.preferences:
+        label = preference.removeprefix("node.labels.")
+        if swarm.free and label != preference and not any(n.labels.get(label) for n in swarm.free):
+            text = f"is to be spread by the label {label}, which no node has"
+            remedy = "Give the nodes that label, or spread by another one."
+            findings.append(warning(f"service {service.name}", text, remedy))
+    return findings
 
 
 def _objects(compose: Compose, swarm: Swarm) -> list[Finding]:

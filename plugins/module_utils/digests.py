@@ -8,7 +8,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +95,19 @@ def login_header(login: Mapping[str, str] | None) -> dict[str, str]:
     if not login:
         return {}
     return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(login).encode()).decode()}
+
+
+def release_tags(tags: Iterable[str]) -> list[str]:
+    """The tags that people gave, in the order that people count in: without those that name
+    sources (`src-…`), and 1.10 after 1.9."""
+    given = {tag for tag in tags if not tag.startswith("src-")}
+    return sorted(
+        given,
+        key=lambda tag: [
+            (part.isdigit(), int(part) if part.isdigit() else 0, part)
+            for part in re.split(r"(\d+)", tag)
+        ],
+    )
 
 
 def classify(status: int, message: str) -> str:

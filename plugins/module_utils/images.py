@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import registry_of
+
 # Never part of an image, whatever a .dockerignore says.
 ALWAYS_IGNORED = ("__pycache__", ".git")
 
@@ -150,6 +152,41 @@ def image_references(
             reference = answer.get(image["name"], {}).get("ref") or reference
         references[one["key"]] = reference
     return references
+
+
+def refusals(
+    answers: Iterable[Mapping[str, Any]], may_build: Iterable[str], host: str
+) -> list[str]:
+    """Why a release cannot have its images, in the user's words; empty when it can.
+
+    `answers` are image_digests', `may_build` the names that are built when they are missing,
+    `host` is who asked. A registry that does not answer is named once.
+    """
+    may_build = set(may_build)
+    missing: list[str] = []
+    others: dict[str, str] = {}
+    for answer in answers:
+        name, tag, kind = answer["name"], answer["tag"], answer.get("error")
+        if answer["exists"] or (kind == "not_found" and name in may_build):
+            continue
+        if kind == "not_found":
+            tags = answer.get("tags")
+            known = f"; it has {', '.join(tags)}" if tags else ""
+            known = "; it has no tag at all" if tags == [] else known
+            missing.append(f"{name} has no tag {tag}{known}.")
+        elif kind == "unauthorized":
+            others[registry_of(name)] = (
+                f"{registry_of(name)} refuses the login for {name}:{tag}. "
+                "Check registry_user and registry_password."
+            )
+        else:
+            others[registry_of(name)] = (
+                f"{registry_of(name)} does not answer {host} ({answer.get('message')}). "
+                "Check its name, its certificate and the network."
+            )
+    if missing:
+        missing.append("Name a tag that is there, or let it be built: without build=false.")
+    return [*missing, *others.values()]
 
 
 def kept_images(

@@ -153,16 +153,42 @@ def fit(demands: Sequence[Demand], nodes: Sequence[Node]) -> list[Shortage]:
     service), the services with the least choice first. Swarm takes them in no fixed order, so what
     does not fit here does not fit there; a very tight cluster may pass here and still be tight.
     """
-    cpus = {node.name: node.cpus for node in nodes}
-    memory = {node.name: node.memory for node in nodes}
+    return _place(demands, nodes)[0]
+
+
+def room_for_one_more(demands: Sequence[Demand], nodes: Sequence[Node], service: str) -> list[str]:
+    """Names of the nodes that could take one more task of a service beside all the demands."""
+    _shortages, left, counts = _place(demands, nodes)
+    demand = next(one for one in demands if one.service == service)
+    limit = demand.max_per_node
+    return [
+        node.name
+        for node in eligible(nodes, demand.constraints)
+        if _takes(demand, left[node.name]) and (not limit or counts[service][node.name] < limit)
+    ]
+
+
+Left = dict[str, tuple[float, int]]
+
+
+def _takes(demand: Demand, left: tuple[float, int]) -> bool:
+    return left[0] >= demand.cpus - 1e-9 and left[1] >= demand.memory
+
+
+def _place(
+    demands: Sequence[Demand], nodes: Sequence[Node]
+) -> tuple[list[Shortage], Left, dict[str, dict[str, int]]]:
+    """(what lacks room, CPU and memory left by node, tasks by service and node)."""
+    left: Left = {node.name: (node.cpus, node.memory) for node in nodes}
     shortages: list[Shortage] = []
+    counts: dict[str, dict[str, int]] = {}
 
     def choice(demand: Demand) -> tuple[int, int, float]:
         return (len(eligible(nodes, demand.constraints)), -demand.memory, -demand.cpus)
 
     for demand in sorted(demands, key=choice):
         places = eligible(nodes, demand.constraints)
-        count = dict.fromkeys((node.name for node in places), 0)
+        count = counts[demand.service] = dict.fromkeys((node.name for node in places), 0)
         wanted = len(places) if demand.replicas is None else demand.replicas
         limit = 1 if demand.replicas is None else demand.max_per_node
         placed = 0
@@ -170,23 +196,18 @@ def fit(demands: Sequence[Demand], nodes: Sequence[Node]) -> list[Shortage]:
             open_to = [
                 name
                 for name in count
-                if (not limit or count[name] < limit)
-                and cpus[name] >= demand.cpus - 1e-9
-                and memory[name] >= demand.memory
+                if (not limit or count[name] < limit) and _takes(demand, left[name])
             ]
             if not open_to:
                 break
-            best = min(open_to, key=lambda name: (count[name], -memory[name], -cpus[name]))
+            best = min(open_to, key=lambda name: (count[name], -left[name][1], -left[name][0]))
             count[best] += 1
-            cpus[best] -= demand.cpus
-            memory[best] -= demand.memory
+            left[best] = (left[best][0] - demand.cpus, left[best][1] - demand.memory)
             placed += 1
         if placed < wanted:
-            reasons = [
-                _reason(name, count[name], limit, cpus[name], memory[name]) for name in count
-            ]
+            reasons = [_reason(name, count[name], limit, *left[name]) for name in count]
             shortages.append(Shortage(demand.service, wanted, placed, tuple(reasons)))
-    return shortages
+    return shortages, left, counts
 
 
 def _reason(name: str, count: int, limit: int, cpus: float, memory: int) -> str:

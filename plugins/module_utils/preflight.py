@@ -21,6 +21,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.placement impor
     fit,
     mebibytes,
     parse_constraint,
+    room_for_one_more,
 )
 
 RESERVED_PORTS = {
@@ -202,6 +203,67 @@ def check_tags(tags: Mapping[str, Any]) -> list[Finding]:
                 "Use letters, digits, '_', '.' and '-', at most 128, and neither '.' nor '-' first."
             )
             findings.append(error(name, f"{value!r} cannot be an image tag", remedy))
+    return findings
+
+
+TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n")
+
+
+@dataclass(frozen=True)
+class Word:
+    """What a word on the command line must be: text, bool, number or whole (number).
+
+    `least` and `most` bound a number, both included; `one_of` are the texts that it may be.
+    """
+
+    kind: str
+    least: float = 0.0
+    most: float = float("inf")
+    one_of: tuple[str, ...] = ()
+
+
+def check_words(given: Mapping[str, Any], words: Mapping[str, Word]) -> list[Finding]:
+    """Words of the command line that are there and are not what they must be.
+
+    Without this Ansible takes `canary=ture` for no, and fails in the middle of a release for
+    `canary_seconds=soon`.
+    """
+    findings: list[Finding] = []
+    for name, word in words.items():
+        if name in given and (remedy := _misread(given[name], word)):
+            findings.append(error(name, f"{given[name]!r} cannot be its value", remedy))
+    return findings
+
+
+def _misread(value: Any, word: Word) -> str | None:
+    """What to write instead, or None when the value is right."""
+    if word.kind == "bool":
+        good = isinstance(value, bool) or str(value).strip().lower() in TRUTHS
+        return None if good else "Write true or false."
+    if word.kind == "text":
+        if word.one_of and str(value) not in word.one_of:
+            return f"Write {' or '.join(word.one_of)}."
+        return None if isinstance(value, str | int | float) else "Write a text."
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    whole = word.kind != "whole" or number == number // 1
+    if whole and word.least <= number <= word.most:
+        return None
+    upper = f" to {word.most:g}" if word.most != float("inf") else " up"
+    return f"Write a {'whole ' if word.kind == 'whole' else ''}number from {word.least:g}{upper}."
+
+
+def check_typed(typed: Iterable[str], known: Iterable[str]) -> list[Finding]:
+    """Names of the command line that nothing reads and that look like one of ours: a release that
+    was meant to begin with a canary must not run without one."""
+    known = set(known)
+    findings: list[Finding] = []
+    for name in sorted(set(typed) - known):
+        if close := difflib.get_close_matches(name, known, 1, 0.75):
+            text = "nothing here reads this word of the command line"
+            findings.append(error(name, text, f"Did you mean {close[0]}?"))
     return findings
 
 
@@ -492,6 +554,59 @@ def check_capacity(
 
 def check_room(compose: Compose, nodes: Sequence[Node], has_workers: bool) -> list[Finding]:
     """The same for nodes whose free resources are known."""
+    checked, findings = _demands_on(compose, nodes, has_workers)
+    by_name = {demand.service: demand for demand in checked}
+    shortages = fit(checked, nodes)
+    for shortage in shortages:
+        findings.append(_lack(by_name[shortage.service], shortage))
+    if shortages:
+        return findings
+    for service in compose.services.values():
+        demand = by_name[service.name]
+        more = _more_in_an_update(service)
+        if not more or not demand.replicas:
+            continue
+        grown = replace(demand, replicas=demand.replicas + more)
+        others = [other for other in checked if other.service != service.name]
+        if fit([*others, grown], nodes):
+            text = f"an update starts {more} more before it stops the old"
+            text += ", and there is no room for that"
+            remedy = "Its updates will wait for a place: lower the reservations, add a node, or "
+            remedy += "use the order stop-first."
+            findings.append(warning(f"service {service.name}", text, remedy))
+    return findings
+
+
+def room_lines(
+    compose: Compose, nodes: Sequence[Node], has_workers: bool, names: Iterable[str]
+) -> list[str]:
+    """For people: what updates of these services need for a while, and where that is free."""
+    checked, _findings = _demands_on(compose, nodes, has_workers)
+    lines: list[str] = []
+    for name in names:
+        service = compose.services.get(name)
+        more = _more_in_an_update(service) if service else 0
+        if not service or not more:
+            continue
+        each = f"{service.cpus:g} CPU and {mebibytes(service.memory)}"
+        free = room_for_one_more(checked, nodes, name)
+        where = f"free on {', '.join(free)}" if free else "free nowhere"
+        count = f"{more} more task{'s' if more > 1 else ''} for a while"
+        lines.append(f"{name}: start-first needs {count}, {each} each: {where}")
+    return lines
+
+
+def _more_in_an_update(service: Service) -> int:
+    """How many tasks an update of a service starts before it stops old ones."""
+    if service.update.order != "start-first" or service.mode != "replicated":
+        return 0
+    return min(service.update.parallelism or service.replicas, service.replicas)
+
+
+def _demands_on(
+    compose: Compose, nodes: Sequence[Node], has_workers: bool
+) -> tuple[list[Demand], list[Finding]]:
+    """The demands without labels that no node has yet; those are findings."""
     wanted, findings = demands(compose.services.values(), has_workers)
     labels = {label for node in nodes for label in node.labels}
     checked: list[Demand] = []
@@ -507,26 +622,7 @@ def check_room(compose: Compose, nodes: Sequence[Node], has_workers: bool) -> li
             findings.append(warning(f"service {demand.service}", text, remedy))
         rest = tuple(c for c in demand.constraints if c.key.removeprefix(LABEL) not in unknown)
         checked.append(replace(demand, constraints=rest))
-    by_name = {demand.service: demand for demand in checked}
-    shortages = fit(checked, nodes)
-    for shortage in shortages:
-        findings.append(_lack(by_name[shortage.service], shortage))
-    if shortages:
-        return findings
-    for service in compose.services.values():
-        demand = by_name[service.name]
-        if service.update.order != "start-first" or not demand.replicas:
-            continue
-        more = service.update.parallelism or demand.replicas
-        grown = replace(demand, replicas=demand.replicas + min(more, demand.replicas))
-        others = [other for other in checked if other.service != service.name]
-        if fit([*others, grown], nodes):
-            text = f"an update starts {min(more, demand.replicas)} more before it stops the old"
-            text += ", and there is no room for that"
-            remedy = "Its updates will wait for a place: lower the reservations, add a node, or "
-            remedy += "use the order stop-first."
-            findings.append(warning(f"service {service.name}", text, remedy))
-    return findings
+    return checked, findings
 
 
 def _lack(demand: Demand, shortage: Shortage) -> Finding:

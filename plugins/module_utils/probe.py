@@ -377,50 +377,59 @@ _FAILURE = "#cc3311"
 
 def svg(samples: Sequence[Sample], title: str) -> str:
     """The timeline as a small SVG: which versions answered over time, stacked by their share of
-    the answers, and below a mark for each request that failed."""
-    width, left, top, height = 720, 40, 28, 120
+    the requests with failures on top, and below a mark for each request that failed."""
+    width, left, top, height = 720, 44, 28, 120
     ordered = sorted(samples, key=lambda sample: sample.at)
     end = max((sample.at for sample in ordered), default=0.0) or 1.0
     names = list(dict.fromkeys(sample.version for sample in ordered if sample.version))
     colours = {name: _PALETTE[i % len(_PALETTE)] for i, name in enumerate(names)}
-    span = width - left - 10
+    span = width - left - 14
     bins: list[dict[str, int]] = [{} for _column in range(COLUMNS)]
     for sample in ordered:
         place = bins[min(COLUMNS - 1, int(sample.at / end * COLUMNS))]
-        key = sample.version if sample.kind == "ok" else ""
+        key = sample.version if sample.kind == "ok" else _FAILURE
         place[key] = place.get(key, 0) + 1
+    total_height = top + height + 64
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {top + height + 64}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {total_height}" '
         'font-family="sans-serif" font-size="11" role="img">',
         f"<title>{html.escape(title)}</title>",
-        f'<rect width="{width}" height="{top + height + 64}" fill="#ffffff"/>',
-        f'<text x="{left}" y="16" font-size="13">{html.escape(title)}</text>',
+        f'<rect width="{width}" height="{total_height}" fill="#ffffff"/>',
+        f'<text x="{left}" y="17" font-size="13">{html.escape(title)}: who answered</text>',
+        '<g shape-rendering="crispEdges">',
     ]
     column = span / COLUMNS
     for index, counts in enumerate(bins):
         total = sum(counts.values())
         y = float(top + height)
-        for name in names:
-            if counts.get(name):
-                tall = height * counts[name] / total
+        for key, colour in [*colours.items(), (_FAILURE, _FAILURE)]:
+            if counts.get(key):
+                tall = height * counts[key] / total
                 y -= tall
                 parts.append(
                     f'<rect x="{left + index * column:.1f}" y="{y:.1f}" width="{column + 0.2:.1f}" '
-                    f'height="{tall:.1f}" fill="{colours[name]}"/>'
+                    f'height="{tall:.1f}" fill="{colour}"/>'
                 )
+    parts.append("</g>")
     base = top + height
     for sample in ordered:
         if sample.kind != "ok":
             x = left + sample.at / end * span
             parts.append(
-                f'<path d="M{x - 3:.1f} {base + 4}l6 8m0 -8l-6 8" stroke="{_FAILURE}" '
+                f'<path d="M{x - 3:.1f} {base + 3}l6 6m0 -6l-6 6" stroke="{_FAILURE}" '
                 'stroke-width="1.5"/>'
             )
     parts.append(
-        f'<path d="M{left} {top}V{base}H{width - 10}" fill="none" stroke="#444444"/>'
-        f'<text x="4" y="{top + 8}">share</text><text x="{left}" y="{base + 28}">0 s</text>'
-        f'<text x="{width - 10}" y="{base + 28}" text-anchor="end">{end:.0f} s</text>'
+        f'<path d="M{left} {top}V{base}H{left + span}" fill="none" stroke="#444444"/>'
+        f'<text x="{left - 5}" y="{top + 9}" text-anchor="end">100 %</text>'
+        f'<text x="{left - 5}" y="{base}" text-anchor="end">0</text>'
     )
+    for seconds in _ticks(end):
+        x = left + seconds / end * span
+        parts.append(
+            f'<path d="M{x:.1f} {base}v4" stroke="#444444"/>'
+            f'<text x="{x:.1f}" y="{base + 22}" text-anchor="middle">{seconds:g} s</text>'
+        )
     x = left
     for name in names:
         parts.append(
@@ -430,8 +439,14 @@ def svg(samples: Sequence[Sample], title: str) -> str:
         x += 30 + 7 * len(name)
     failed = sum(sample.kind != "ok" for sample in ordered)
     parts.append(
-        f'<text x="{width - 10}" y="{base + 49}" text-anchor="end" '
+        f'<text x="{left + span}" y="{base + 49}" text-anchor="end" '
         f'fill="{_FAILURE if failed else "#444444"}">{len(ordered)} requests, {failed} failed'
         f"{' (x)' if failed else ''}</text></svg>"
     )
     return "\n".join(parts) + "\n"
+
+
+def _ticks(end: float) -> list[float]:
+    """Round numbers of seconds from 0 to the end, at most ten."""
+    step = next((s for s in (0.1, 1, 5, 10, 20, 30, 60, 120, 300, 600) if end / s <= 9), 3600)
+    return [number * step for number in range(int(end / step) + 1)]

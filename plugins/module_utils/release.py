@@ -188,14 +188,22 @@ def _short(image: str) -> str:
     return f"{reference.name.rpartition('/')[2]}:{reference.tag or 'latest'}{digest}"
 
 
-def canary(
-    document: Api, entries: Mapping[str, Api], seconds: float
+def pace(
+    document: Api, entries: Mapping[str, Api], canary_seconds: float = 0.0, serial: int = 0
 ) -> dict[str, dict[str, Any]] | None:
-    """What to lay over a compose file so that one task is updated and watched before the next.
+    """What to lay over a compose file for one rollout that goes at another pace than usual.
 
-    Concerns what has more than one replica and gets another image or configuration; None when
-    nothing does.
+    With `canary_seconds` one task is updated and watched before the next, else `serial` tasks at
+    once. Concerns what has more than one replica and gets another image or configuration; None
+    when nothing does, or when the usual pace is meant.
     """
+    if not canary_seconds and not serial:
+        return None
+    other: dict[str, Any] = (
+        {"parallelism": 1, "delay": f"{canary_seconds:g}s"}
+        if canary_seconds
+        else {"parallelism": serial}
+    )
     overlay: dict[str, Any] = {}
     for name, entry in entries.items():
         if entry["action"] != "changed" or not {"image", "config"} & set(entry["reasons"]):
@@ -203,8 +211,7 @@ def canary(
         if (entry["replicas_to"] or 0) < 2:
             continue
         usual = (document["services"][name].get("deploy") or {}).get("update_config") or {}
-        slow = {**usual, "parallelism": 1, "delay": f"{seconds:g}s"}
-        overlay[name] = {"deploy": {"update_config": slow}}
+        overlay[name] = {"deploy": {"update_config": {**usual, **other}}}
     return {"services": overlay} if overlay else None
 
 

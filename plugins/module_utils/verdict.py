@@ -32,6 +32,8 @@ VERDICTS = ("failed", "rolled_back", "paused", "pending", "converged")
 # and a lost node's tasks say nothing of the release.
 ENDED_BADLY = ("failed", "rejected")
 GONE = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
+# An update that is moving now is no old story, whoever began it.
+UNDER_WAY = ("updating", "rollback_started")
 # A node's clock may be this far (seconds) ahead of the manager's before it is not believed.
 CLOCK_SKEW = 5.0
 TASK_IN_MESSAGE = re.compile(r"\btask ([a-z0-9]{20,})\b")
@@ -77,9 +79,10 @@ class Watch:
     """Looks again and again, and remembers what later snapshots no longer show.
 
     `before` holds the version index of each service (short name) before the deployment: what has
-    the same one was not updated, and its update status is an old story. `started` is the manager's
-    clock at the first look. `settle` (seconds) is how long new tasks of a service that Swarm does
-    not monitor must have been running; `max_failures` of one slot are enough to give up.
+    the same one was not updated, and its update status is an old story, unless an update was under
+    way at a look (a run before this one was killed, or somebody else is at it). `started` is the
+    manager's clock at the first look. `settle` (seconds) is how long new tasks of a service that
+    Swarm does not monitor must have been running; `max_failures` of one slot are enough to give up.
     """
 
     stack: str
@@ -91,6 +94,7 @@ class Watch:
     _failures: dict[str, dict[Any, set[str]]] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
     _since: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _moving: set[str] = field(default_factory=set)
 
     def look(self, snapshot: Snapshot) -> dict[str, Result]:
         """The verdicts as they are now, by short service name."""
@@ -112,6 +116,19 @@ class Watch:
         """How long after the start a service got its final verdict, or was looked at last."""
         return round(max(0.0, self._since[name][1] - self.started), 1)
 
+    def _untouched(self, name: str, service: Api) -> bool:
+        index = (service.get("Version") or {}).get("Index", -1)
+        return name not in self._moving and self.before.get(name) == index
+
+    def timeline(self, snapshot: Snapshot) -> list[str]:
+        """What happened to the services that were touched, for people."""
+        touched = [
+            service
+            for service in snapshot.services
+            if not self._untouched(short_name(self.stack, service["Spec"]["Name"]), service)
+        ]
+        return timeline(self.stack, touched, snapshot)
+
     def _look_at(self, name: str, service: Api, snapshot: Snapshot) -> Result:
         tasks = [task for task in snapshot.tasks if task["ServiceID"] == service["ID"]]
         current = [task for task in tasks if task["ID"] in snapshot.current]
@@ -123,7 +140,9 @@ class Watch:
         if status.get("State") == "rollback_started" and status.get("Message"):
             # At the end Swarm says only "rollback completed".
             self._reasons[name] = status["Message"]
-        unchanged = self.before.get(name) == (service.get("Version") or {}).get("Index", -1)
+        if status.get("State") in UNDER_WAY:
+            self._moving.add(name)
+        unchanged = self._untouched(name, service)
         worst = max((len(ids) for ids in slots.values()), default=0)
         gave_up = worst >= self.max_failures
         return judge(
@@ -238,6 +257,48 @@ def _unfinished(
         moving = "is being updated" if state == "updating" else "not all tasks run yet"
         found = result("pending", False, f"{moving}{doing}")
     return found
+
+
+def timeline(stack: str, services: Iterable[Api], snapshot: Snapshot) -> list[str]:
+    """What happened to these services since their last update began, in the order of time.
+
+    Seconds count from the first event. Swarm remembers a few tasks of each slot, so of a service
+    that fails over and over only the last ones are there.
+    """
+    names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
+    events: list[tuple[float, str]] = []
+    for service in services:
+        name = short_name(stack, service["Spec"]["Name"])
+        update = service.get("UpdateStatus") or {}
+        begun = epoch(update.get("StartedAt") or "")
+        since = begun or epoch(service.get("UpdatedAt") or service.get("CreatedAt") or "")
+        if begun:
+            events.append((begun, f"{name}: the update begins"))
+        if ended := epoch(update.get("CompletedAt") or ""):
+            events.append((ended, f"{name}: {str(update.get('State')).replace('_', ' ')}"))
+        for task in snapshot.tasks:
+            # The tasks of a service are made a moment before its update says that it has begun.
+            if task["ServiceID"] == service["ID"] and _created(task) >= since - 1.0:
+                events.append((_changed_at(task), _event(name, task, service, names)))
+    events = sorted(event for event in events if event[0] and event[1])
+    first = events[0][0] if events else 0.0
+    return [f"{at - first:6.1f} s  {text}" for at, text in events]
+
+
+def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
+    node = names.get(task.get("NodeID", ""), "")
+    what = f"{name}.{task['Slot']}" if task.get("Slot") else name
+    where = f" on {node}" if node else ""
+    if task["Status"]["State"] == "running" and task.get("DesiredState") != "running":
+        return f"{what} is to stop{where}"
+    if task["Status"]["State"] == "running":
+        return f"{what} runs{where}, {_changed_at(task) - _created(task):.1f} s after its making"
+    if _ended_badly(task, service):
+        return f"{what} ended{where}: {_error(task) or _exit_text(task)}"
+    if task["Status"]["State"] in ("shutdown", "remove"):
+        return f"{what} was stopped{where}"
+    reason = f": {_error(task)}" if _error(task) else ""
+    return f"{what} is {task['Status']['State']}{where}{reason}"
 
 
 def overall(results: Iterable[Result]) -> str:

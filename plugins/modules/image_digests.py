@@ -18,7 +18,7 @@ options:
     description: The images to ask for.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description: Name with the registry, without a tag.
@@ -28,12 +28,24 @@ options:
         description: The tag.
         type: str
         required: true
+      digest:
+        description: Ask for this digest instead of the tag's.
+        type: str
       source_hash:
         description:
           - Hash of the sources that the image is to be built from.
           - Whoever builds pushes the image as C(src-<source_hash>) too. If both tags have one
             digest, RV(images[].current) is true and nothing needs to be built.
         type: str
+  references:
+    description: More images, as a compose file names them, C(name:tag@digest).
+    type: list
+    elements: str
+    default: []
+  list_tags:
+    description: Return RV(images[].tags) too.
+    type: bool
+    default: false
   docker_config:
     description: Folder of the Docker command's C(config.json), where the logins are.
     type: path
@@ -78,6 +90,10 @@ images:
       description: As asked.
       returned: always
       type: str
+    reference:
+      description: As asked in O(references), or null.
+      returned: always
+      type: str
     ref:
       description: C(name:tag@digest), or null.
       returned: always
@@ -106,6 +122,14 @@ images:
       description: Digest of the tag C(src-<source_hash>), or null.
       returned: always
       type: str
+    tags:
+      description:
+        - With O(list_tags) and for an image that was not found, the tags that its registry has of
+          it, without C(src-…). Null where it does not tell; a registry with TLS and a plain login
+          does.
+      returned: always
+      type: list
+      elements: str
     current:
       description: Whether both tags exist with one digest. Null without a source hash.
       returned: always
@@ -116,7 +140,10 @@ by_name:
   type: dict
 """
 
+import base64
+import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -131,6 +158,9 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
+
+# Where the engine keeps what it trusts a registry by.
+CERTIFICATES = Path("/etc/docker/certs.d")
 
 
 def ask_helper(module: AnsibleModule, program: str, registry: str) -> Mapping[str, Any] | None:
@@ -158,12 +188,35 @@ def read_config(module: AnsibleModule) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
+def list_tags(name: str, login: Mapping[str, str] | None, timeout: float) -> list[str] | None:
+    """The tags of an image, from the registry itself: the engine has no such question. Only to
+    help somebody who named a tag that is not there, so whatever goes wrong is just no answer."""
+    registry = digests.registry_of(name)
+    authority = CERTIFICATES / registry / "ca.crt"
+    try:
+        trust = ssl.create_default_context(cafile=authority if authority.is_file() else None)
+        connection = http.client.HTTPSConnection(registry, timeout=timeout, context=trust)
+        headers = {}
+        if login and "password" in login:
+            pair = f"{login['username']}:{login['password']}".encode()
+            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        path = name.removeprefix(f"{registry}/")
+        connection.request("GET", f"/v2/{path}/tags/list?n=1000", headers=headers)
+        answer = connection.getresponse()
+        if answer.status == 404:
+            return []
+        tags = json.loads(answer.read(2**20))["tags"] if answer.status == 200 else None
+        return digests.release_tags(tags) if tags is not None else None
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
+
+
 def ask(
     engine: Engine, name: str, tag: str, header: dict[str, str]
 ) -> tuple[str | None, str | None, str | None]:
-    """(digest, None, None), or (None, kind of error, message)."""
+    """(digest, None, None), or (None, kind of error, message). `tag` may be a digest."""
     try:
-        path = f"/distribution/{name}:{tag}/json"
+        path = f"/distribution/{name}{'@' if ':' in tag else ':'}{tag}/json"
         answer = json.loads(engine.raw("GET", path, headers=header))
     except EngineError as error:
         if error.status == 0 and "timed out" not in str(error):
@@ -173,18 +226,26 @@ def ask(
 
 
 def look_up(
-    engine: Engine, image: Mapping[str, Any], headers: Mapping[str, dict[str, str]]
+    module: AnsibleModule,
+    engine: Engine,
+    image: Mapping[str, Any],
+    logins: Mapping[str, dict[str, str] | None],
 ) -> dict[str, Any]:
     """One entry of the result."""
     name, tag, source = image["name"], image["tag"], image["source_hash"]
-    header = headers[digests.registry_of(name)]
-    digest, error, message = ask(engine, name, tag, header)
+    login = logins[digests.registry_of(name)]
+    header = digests.login_header(login)
+    digest, error, message = ask(engine, name, image["digest"] or tag, header)
     source_digest = None
     if source and error in (None, "not_found"):
         source_digest, _error, _message = ask(engine, name, f"src-{source}", header)
+    tags = None
+    if error == "not_found" and module.params["list_tags"]:
+        tags = list_tags(name, login, module.params["timeout"])
     return {
         "name": name,
         "tag": tag,
+        "reference": image.get("reference"),
         "ref": str(digests.Reference(name, tag, digest)) if digest else None,
         "exists": digest is not None,
         "digest": digest,
@@ -192,8 +253,29 @@ def look_up(
         "message": message,
         "source_hash": source,
         "source_digest": source_digest,
+        "tags": tags,
         "current": bool(digest and digest == source_digest) if source else None,
     }
+
+
+def wanted(module: AnsibleModule) -> list[dict[str, Any]]:
+    """Both ways to name an image as one list."""
+    found: list[dict[str, Any]] = list(module.params["images"])
+    for text in module.params["references"]:
+        reference = digests.parse_reference(text)
+        found.append(
+            {
+                "name": reference.name,
+                "tag": reference.tag or "latest",
+                "digest": reference.digest or None,
+                "source_hash": None,
+                "reference": text,
+            }
+        )
+    for image in found:
+        if not digests.TAG_PATTERN.fullmatch(image["tag"]):
+            module.fail_json(msg=f"{image['tag']!r} of {image['name']} cannot be an image tag.")
+    return found
 
 
 def main() -> None:
@@ -202,35 +284,32 @@ def main() -> None:
             "images": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
+                "default": [],
                 "options": {
                     "name": {"type": "str", "required": True},
                     "tag": {"type": "str", "required": True},
+                    "digest": {"type": "str"},
                     "source_hash": {"type": "str"},
                 },
             },
+            "references": {"type": "list", "elements": "str", "default": []},
+            "list_tags": {"type": "bool", "default": False},
             "docker_config": {"type": "path", "default": "~/.docker"},
             "timeout": {"type": "int", "default": 30},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
     )
-    images = module.params["images"]
-    for image in images:
-        if not digests.TAG_PATTERN.fullmatch(image["tag"]):
-            module.fail_json(msg=f"{image['tag']!r} of {image['name']} cannot be an image tag.")
+    images = wanted(module)
     config = read_config(module)
-    registries = {digests.registry_of(image["name"]) for image in images}
-    headers = {
-        registry: digests.login_header(
-            digests.login_for(registry, config, partial(ask_helper, module))
-        )
-        for registry in registries
+    logins = {
+        registry: digests.login_for(registry, config, partial(ask_helper, module))
+        for registry in {digests.registry_of(image["name"]) for image in images}
     }
     try:
         engine = Engine(module.params["docker_host"], timeout=module.params["timeout"])
         with ThreadPoolExecutor(max_workers=8) as pool:
-            found = list(pool.map(lambda image: look_up(engine, image, headers), images))
+            found = list(pool.map(lambda image: look_up(module, engine, image, logins), images))
     except EngineError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, images=found, by_name={entry["name"]: entry for entry in found})

@@ -107,6 +107,14 @@ options:
     type: list
     elements: str
     default: []
+  words:
+    description:
+      - Words of the command line (C(-e)), each with its C(kind) (text, bool, number or whole), for
+        numbers C(least) and C(most), for texts C(one_of).
+      - What is given and does not fit is refused. A word of the command line that nothing reads and
+        that looks like one that is read is refused too.
+    type: dict
+    default: {}
   memory_min_mb:
     description: How many MiB a host must have.
     type: int
@@ -192,6 +200,7 @@ def main() -> None:
                 },
             },
             "known_variables": {"type": "list", "elements": "str", "default": []},
+            "words": {"type": "dict", "default": {}},
             "memory_min_mb": {"type": "int", "default": 400},
             "fail": {"type": "bool", "default": True},
         },

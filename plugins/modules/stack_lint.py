@@ -30,6 +30,11 @@ options:
     type: list
     elements: dict
     default: []
+  updating:
+    description: Names of the services that are about to be updated, for RV(room).
+    type: list
+    elements: str
+    default: []
   secrets_to_come:
     description: Full names of secrets and configs that will be created before the deployment.
     type: list
@@ -67,6 +72,11 @@ warnings:
   returned: when there are any
   type: list
   elements: str
+room:
+  description: What the updates of O(updating) need for a while, and where that is free.
+  returned: always
+  type: list
+  elements: str
 findings:
   description: All of them in parts, with C(level), C(where), C(problem) and C(remedy).
   returned: always
@@ -84,12 +94,19 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils import (
     compose_lint,
     host,
     placement,
+    preflight,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
     EngineError,
 )
+
+
+def references_of(image: dict[str, Any]) -> list[str]:
+    """What a compose file may call an image that image_digests was asked for."""
+    names = [f"{image.get('name')}:{image.get('tag')}", image.get("reference"), image.get("ref")]
+    return [name for name in names if name]
 
 
 def look(engine: Engine, module: AnsibleModule) -> compose_lint.Swarm:
@@ -128,8 +145,7 @@ def look(engine: Engine, module: AnsibleModule) -> compose_lint.Swarm:
         images={
             reference: image.get("error")
             for image in module.params["images"]
-            for reference in (image.get("ref"), f"{image.get('name')}:{image.get('tag')}")
-            if reference
+            for reference in references_of(image)
         },
     )
 
@@ -140,6 +156,7 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "compose": {"type": "dict", "required": True},
             "images": {"type": "list", "elements": "dict", "default": []},
+            "updating": {"type": "list", "elements": "str", "default": []},
             "secrets_to_come": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "fail": {"type": "bool", "default": True},
             **ENGINE_OPTIONS,
@@ -154,9 +171,12 @@ def main() -> None:
         module.fail_json(msg=f"the stack {stack} cannot be checked: {problem}")
     findings = compose_lint.lint(document, stack, swarm)
     errors = [str(finding) for finding in findings if finding.level == "error"]
+    has_workers = any(node.role == "worker" for node in swarm.free)
+    updating = module.params["updating"]
     result: dict[str, Any] = {
         "changed": False,
         "errors": errors,
+        "room": preflight.room_lines(document, swarm.free, has_workers, updating),
         "findings": [dataclasses.asdict(finding) for finding in findings],
     }
     for finding in findings:

@@ -44,9 +44,13 @@ options:
     type: dict
     default: {}
   canary_seconds:
-    description: How long the first task is to be watched, for RV(canary).
+    description: How long the first task is to be watched, for RV(pace). 0 for no canary.
     type: float
-    default: 30
+    default: 0
+  serial:
+    description: How many tasks are to be updated at once, for RV(pace). 0 for the usual number.
+    type: int
+    default: 0
   scale:
     description:
       - Replicas that were set beside the inventory, by service, to be recorded. Each entry has
@@ -165,10 +169,11 @@ redeployable:
   description: The compose file of O(release), ready to be deployed again.
   returned: when O(state=read) and O(release) is given
   type: dict
-canary:
+pace:
   description:
-    - What to lay over the compose file so that one task is updated and watched before the next.
-    - Null when nothing changes that has more than one replica.
+    - What to lay over the compose file so that this one rollout goes at another pace, one task that
+      is watched before the next, or several at once.
+    - Null for the usual pace, and when nothing changes that has more than one replica.
   returned: when O(state=read) and O(compose) is given
   type: dict
 number:
@@ -258,7 +263,8 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         entries = release.plan(document, running, current)
         result["plan"] = entries
         result["plan_lines"] = release.plan_lines(entries)
-        result["canary"] = release.canary(document, entries, module.params["canary_seconds"])
+        seconds, serial = module.params["canary_seconds"], module.params["serial"]
+        result["pace"] = release.pace(document, entries, seconds, serial)
         result["deploy_needed"] = any(e["action"] != "unchanged" for e in entries.values())
     return result
 
@@ -334,7 +340,8 @@ def main() -> None:
             "release": {"type": "int"},
             "secret_names": {"type": "dict", "default": {}, "no_log": False},
             "replicas": {"type": "dict", "default": {}},
-            "canary_seconds": {"type": "float", "default": 30},
+            "canary_seconds": {"type": "float", "default": 0},
+            "serial": {"type": "int", "default": 0},
             "scale": {"type": "dict"},
             "tag": {"type": "str"},
             "verdict": {"type": "str", "choices": verdicts, "default": "converged"},

@@ -102,6 +102,11 @@ report:
   returned: always
   type: list
   elements: str
+timeline:
+  description: What happened to the services that were touched, one line per event, for people.
+  returned: always
+  type: list
+  elements: str
 services:
   description: The verdict by short service name.
   returned: always
@@ -206,8 +211,10 @@ def read_log(engine: Engine, task: str | None, lines: int) -> tuple[list[str], s
     return text, None if text else f"the task {task} wrote nothing, or its log is gone"
 
 
-def watch(module: AnsibleModule, engine: Engine) -> tuple[verdict.Watch, dict[str, verdict.Result]]:
-    """Look until every verdict is final or the time is over."""
+def watch(
+    module: AnsibleModule, engine: Engine
+) -> tuple[verdict.Watch, dict[str, verdict.Result], list[str]]:
+    """Look until every verdict is final or the time is over: the watch, verdicts, timeline."""
     params = module.params
     started = time.time()
     watcher = verdict.Watch(
@@ -222,16 +229,16 @@ def watch(module: AnsibleModule, engine: Engine) -> tuple[verdict.Watch, dict[st
     while True:
         problem, results = None, {}
         try:
-            results = watcher.look(take(engine, params["stack"]))
+            snapshot = take(engine, params["stack"])
+            results = watcher.look(snapshot)
         except EngineError as error:
             # A change of the leader interrupts the interface for a few seconds.
             problem = error
-        if not problem and all(result.final for result in results.values()):
-            return watcher, results
-        if time.monotonic() >= end:
-            if problem:
-                raise problem
-            return watcher, results
+        over = time.monotonic() >= end
+        if problem and over:
+            raise problem
+        if not problem and (over or all(result.final for result in results.values())):
+            return watcher, results, watcher.timeline(snapshot)
         time.sleep(params["interval"])
 
 
@@ -255,7 +262,7 @@ def main() -> None:
     stack = module.params["stack"]
     try:
         engine = Engine(module.params["docker_host"])
-        watcher, results = watch(module, engine)
+        watcher, results, story = watch(module, engine)
     except EngineError as error:
         module.fail_json(msg=f"no verdict on the stack {stack}: {error}")
     services: dict[str, dict[str, Any]] = {}
@@ -289,6 +296,7 @@ def main() -> None:
         "services": services,
         "summary": summary,
         "report": report,
+        "timeline": story,
         "seconds": round(time.monotonic() - begin, 1),
     }
     if outcome["verdict"] != "converged" and module.params["fail"] and not module.check_mode:

@@ -61,6 +61,21 @@ REFUSED: dict[str, Row] = {
         {"monsterstack_settings": {"frontend": {"replica": 2}}},
         ["monsterstack_settings.frontend.replica", "replicas"],
     ),
+    "a misspelt word": (
+        hosts(1),
+        hosts(4),
+        {"cannary": True},
+        ["cannary", "Did you mean canary?"],
+    ),
+    "a truth that is none": (hosts(1), hosts(4), {"canary": "ture"}, ["canary", "true or false"]),
+    "seconds that are none": (
+        hosts(1),
+        hosts(4),
+        {"canary_seconds": "soon"},
+        ["canary_seconds", "from 5 to 3600"],
+    ),
+    "too many requests": (hosts(1), hosts(4), {"probe_rate": 5000}, ["probe_rate", "to 200"]),
+    "a release that is none": (hosts(1), hosts(4), {"release": "last"}, ["release", "whole"]),
     "a bad tag": (hosts(1), hosts(4), {"tag": "not a tag"}, ["tag", "not a tag"]),
     "a registry without its password": (
         hosts(1),

@@ -153,6 +153,29 @@ CASES: dict[str, tuple[dict[str, Any], Swarm, list[str]]] = {
             "warning service web: start-first needs a place more than max_replicas_per_node",
         ],
     ),
+    "start-first and max_replicas_per_node that leaves a place": (
+        changed(deploy__placement__max_replicas_per_node=2),
+        SWARM,
+        [],
+    ),
+    "start-first and a place on a node that may not take it": (
+        changed(deploy__placement__max_replicas_per_node=2, deploy__replicas=4),
+        SWARM,
+        [
+            "warning service web: start-first needs a place more than max_replicas_per_node",
+            "warning service web: an update starts 1 more before it stops the old",
+        ],
+    ),
+    "spread by a label that no node has": (
+        changed(deploy__placement__preferences=[{"spread": "node.labels.rack"}]),
+        SWARM,
+        ["warning service web: is to be spread by the label rack, which no node has."],
+    ),
+    "spread by a label that is there": (
+        changed(deploy__placement__preferences=[{"spread": "node.labels.db"}]),
+        SWARM,
+        [],
+    ),
     "pause": (
         changed(deploy__update_config__failure_action="pause"),
         SWARM,

@@ -127,3 +127,16 @@ REFUSALS = {
 @pytest.mark.parametrize(("status", "message", "kind"), REFUSALS.values(), ids=REFUSALS)
 def test_classify(status: int, message: str, kind: str) -> None:
     assert digests.classify(status, message) == kind
+
+
+LISTED: dict[str, tuple[list[str], list[str]]] = {
+    "people's order": (["1.10", "1.9", "2.0"], ["1.9", "1.10", "2.0"]),
+    "without sources": (["1.0", "src-0a1b2c"], ["1.0"]),
+    "words and numbers": (["rc1", "1.0", "latest"], ["1.0", "latest", "rc1"]),
+    "none": ([], []),
+}
+
+
+@pytest.mark.parametrize(("tags", "expected"), LISTED.values(), ids=LISTED)
+def test_release_tags(tags: list[str], expected: list[str]) -> None:
+    assert digests.release_tags(tags) == expected

@@ -13,6 +13,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.images import (
     is_ignored,
     kept_images,
     path_in_registry,
+    refusals,
     split_reference,
     tree_hash,
     wanted_images,
@@ -207,3 +208,45 @@ def test_kept_images_of_a_release_with_two_tags(
     running = {"page": f"reg/page:2@{DIGEST}", "art": f"reg/art:1@{DIGEST}"}
     found = kept_images(running, "2", tag, ["page", "art"], {}, asked=asked, only=only)
     assert set(found) == kept
+
+
+def answer(name: str, error: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"name": name, "tag": "9", "exists": error is None, "error": error, **more}
+
+
+REFUSALS: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
+    "all there": ([answer("reg:5/page")], [], []),
+    "missing, may be built": ([answer("reg:5/page", "not_found")], ["reg:5/page"], []),
+    "missing": (
+        [answer("reg:5/page", "not_found", tags=["1.0", "2.0"]), answer("reg:5/art", "not_found")],
+        [],
+        [
+            "reg:5/page has no tag 9; it has 1.0, 2.0.",
+            "reg:5/art has no tag 9.",
+            "Name a tag that is there, or let it be built: without build=false.",
+        ],
+    ),
+    "never pushed": (
+        [answer("reg:5/page", "not_found", tags=[])],
+        [],
+        [
+            "reg:5/page has no tag 9; it has no tag at all.",
+            "Name a tag that is there, or let it be built: without build=false.",
+        ],
+    ),
+    "a registry that is down, named once": (
+        [answer(f"reg:5/{name}", "unreachable", message="no route") for name in ("page", "art")],
+        ["reg:5/page"],
+        ["reg:5 does not answer m1 (no route). Check its name, its certificate and the network."],
+    ),
+    "a login that is refused": (
+        [answer("reg:5/page", "unauthorized")],
+        ["reg:5/page"],
+        ["reg:5 refuses the login for reg:5/page:9. Check registry_user and registry_password."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "may", "expected"), REFUSALS.values(), ids=REFUSALS)
+def test_refusals(answers: list[dict[str, Any]], may: list[str], expected: list[str]) -> None:
+    assert refusals(answers, may, "m1") == expected

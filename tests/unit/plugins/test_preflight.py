@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
+from ansible_collections.monsterstack.swarm.plugins.module_utils import (
+    compose,
+    placement,
+    preflight,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
 
 G = 2**30
@@ -214,6 +218,67 @@ def test_tags(value: Any, piece: str | None) -> None:
     assert len(found) == (1 if piece else 0)
     assert (piece or "") in "".join(found)
     assert all(text.startswith("error tag: ") for text in found)
+
+
+WORDS = {
+    "canary": preflight.Word("bool"),
+    "canary_seconds": preflight.Word("number", least=5, most=3600),
+    "serial": preflight.Word("whole", least=1),
+    "side": preflight.Word("text", one_of=("left", "right")),
+}
+WORDS_GIVEN: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "all right": ({"canary": "true", "canary_seconds": "30", "serial": 2, "side": "left"}, []),
+    "a real bool": ({"canary": False}, []),
+    "not asked for": ({"tag": "x"}, []),
+    "a misspelt bool": (
+        {"canary": "ture"},
+        ["error canary: 'ture' cannot be its value. Write true or false."],
+    ),
+    "no number": (
+        {"canary_seconds": "soon"},
+        ["error canary_seconds: 'soon' cannot be its value. Write a number from 5 to 3600."],
+    ),
+    "too small": (
+        {"canary_seconds": 1},
+        ["error canary_seconds: 1 cannot be its value. Write a number from 5 to 3600."],
+    ),
+    "infinite": (
+        {"canary_seconds": "inf"},
+        ["error canary_seconds: 'inf' cannot be its value. Write a number from 5 to 3600."],
+    ),
+    "not whole": (
+        {"serial": "1.5"},
+        ["error serial: '1.5' cannot be its value. Write a whole number from 1 up."],
+    ),
+    "a bool for a number": (
+        {"serial": True},
+        ["error serial: True cannot be its value. Write a whole number from 1 up."],
+    ),
+    "another text": (
+        {"side": "up"},
+        ["error side: 'up' cannot be its value. Write left or right."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), WORDS_GIVEN.values(), ids=WORDS_GIVEN)
+def test_words(given: dict[str, Any], expected: list[str]) -> None:
+    assert texts(preflight.check_words(given, WORDS)) == expected
+
+
+TYPED: dict[str, tuple[list[str], list[str]]] = {
+    "known": (["canary", "canary_seconds"], []),
+    "somebody else's": (["my_variable", "ansible_user"], []),
+    "misspelt": (
+        ["cannary"],
+        ["error cannary: nothing here reads this word of the command line. Did you mean canary?"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("typed", "expected"), TYPED.values(), ids=TYPED)
+def test_typed(typed: list[str], expected: list[str]) -> None:
+    assert texts(preflight.check_typed(typed, WORDS)) == expected
 
 
 KNOWN = ["docker_engine_config", "swarm_autolock", "zone", "node_labels", "tag"]
@@ -510,3 +575,41 @@ OVERRIDES: dict[str, tuple[Any, list[str]]] = {
 def test_overrides(given: Any, findings: list[str]) -> None:
     found = preflight.check_overrides("x", given, {"port": 5000, "page": {"replicas": 3}})
     assert [str(one) for one in found] == findings
+
+
+ROOMY = {
+    "image": "web",
+    "deploy": {
+        "replicas": 2,
+        "update_config": {"order": "start-first"},
+        "resources": {"reservations": {"cpus": "0.5", "memory": "64M"}},
+    },
+}
+ROOM: dict[str, tuple[dict[str, Any], float, list[str]]] = {
+    "room": ({}, 1.0, ["web: start-first needs 1 more task for a while, {each}: free on a, b"]),
+    "room for none": (
+        {},
+        0.5,
+        ["web: start-first needs 1 more task for a while, {each}: free nowhere"],
+    ),
+    "all at once": (
+        {"update_config": {"order": "start-first", "parallelism": 0}},
+        1.0,
+        ["web: start-first needs 2 more tasks for a while, {each}: free on a, b"],
+    ),
+    "stop-first needs none": ({"update_config": {"order": "stop-first"}}, 1.0, []),
+    "a limit for each node": (
+        {"placement": {"max_replicas_per_node": 1}},
+        1.0,
+        ["web: start-first needs 1 more task for a while, {each}: free nowhere"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("deploy", "cpus", "expected"), ROOM.values(), ids=ROOM)
+def test_room_lines(deploy: dict[str, Any], cpus: float, expected: list[str]) -> None:
+    body = {**ROOMY, "deploy": {**ROOMY["deploy"], **deploy}}  # type: ignore[dict-item]
+    document = compose.parse({"services": {"web": body}})
+    nodes = [placement.Node(name, cpus=cpus, memory=2**30) for name in "ab"]
+    found = preflight.room_lines(document, nodes, True, ["web", "gone"])
+    assert found == [text.format(each="0.5 CPU and 64 MiB each") for text in expected]

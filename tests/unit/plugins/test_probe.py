@@ -151,7 +151,7 @@ def test_picture_is_xml_and_shows_versions_and_failures() -> None:
     text = probe.svg(given, "a & b")
     root = xml.etree.ElementTree.fromstring(text)
     texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert "a & b" in texts
+    assert "a & b: who answered" in texts
     assert {"1<0", "2.0"} <= set(texts)
     assert any("4 requests, 2 failed" in line for line in texts)
     assert text.count('stroke="#cc3311"') == 2

@@ -380,7 +380,7 @@ def test_canary_overlay(path: tuple[str, ...], value: Any, watched: bool) -> Non
     before = changed("services", "web", "deploy", value={"replicas": 3, "update_config": usual})
     known = {**record(), "config_hashes": release.config_hashes(before)}
     running = release.running_state([service()], "shop")
-    overlay = release.canary(document, release.plan(document, running, known), 45)
+    overlay = release.pace(document, release.plan(document, running, known), canary_seconds=45)
     if not watched:
         assert overlay is None
         return
@@ -393,4 +393,25 @@ def test_no_canary_of_a_single_task() -> None:
     document = changed("services", "web", "image", value=f"reg:5000/web:2@{B}")
     document["services"]["web"]["deploy"]["replicas"] = 1
     running = release.running_state([service(replicas=1)], "shop")
-    assert release.canary(document, release.plan(document, running, record()), 45) is None
+    plan = release.plan(document, running, record())
+    assert release.pace(document, plan, canary_seconds=45) is None
+
+
+PACES: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {
+    "the usual": ({}, None),
+    "several at once": ({"serial": 2}, {"order": "start-first", "parallelism": 2}),
+    "a canary goes alone": (
+        {"serial": 2, "canary_seconds": 9},
+        {"order": "start-first", "parallelism": 1, "delay": "9s"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("asked", "expected"), PACES.values(), ids=PACES)
+def test_pace(asked: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    document = changed("services", "web", "image", value=f"reg:5000/web:2@{B}")
+    document["services"]["web"]["deploy"]["update_config"] = {"order": "start-first"}
+    running = release.running_state([service()], "shop")
+    overlay = release.pace(document, release.plan(document, running, record()), **asked)
+    found = overlay and overlay["services"]["web"]["deploy"]["update_config"]
+    assert found == expected

@@ -207,6 +207,20 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         2,
         "an earlier update is rollback completed",
     ),
+    "unchanged, but an update is under way": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "updating", "before": 7},
+        "pending",
+        False,
+        1,
+        "is not done yet",
+    ),
+    "unchanged, but a rollback is under way": (
+        {"tasks": GOOD[:1], "old": OLD[1:], "update": "rollback_started", "before": 7},
+        "rolled_back",
+        False,
+        1,
+        "is being rolled back",
+    ),
     "unchanged, but a task is missing": (
         {"tasks": GOOD[:1], "before": 7},
         "pending",
@@ -514,3 +528,48 @@ def test_epoch() -> None:
 
 def test_every_verdict_has_a_rule() -> None:
     assert {row[1] for row in RULES.values()} == set(verdict.VERDICTS)
+
+
+STORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "good": (
+        {
+            "tasks": [
+                task("a", age=50, created=56),
+                task("b", slot=2, node="n2", age=30, created=37),
+            ]
+        },
+        [
+            "   0.0 s  web: the update begins",
+            "  10.0 s  web.1 runs on host-n1, 6.0 s after its making",
+            "  30.0 s  web.2 runs on host-n2, 7.0 s after its making",
+        ],
+    ),
+    "bad": (
+        {"tasks": [task("a", "failed", age=40, created=50, err="exit (1)"), *OLD]},
+        ["   0.0 s  web: the update begins", "  20.0 s  web.1 ended on host-n1: exit (1)"],
+    ),
+    "waits": (
+        {"tasks": [task("a", "pending", node="", age=40, created=50, err="no room")]},
+        ["   0.0 s  web: the update begins", "  20.0 s  web.1 is pending: no room"],
+    ),
+    "not touched": ({"tasks": [task("a", age=50, created=56)], "before": {"web": 7}}, []),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), STORIES.values(), ids=STORIES)
+def test_timeline(given: dict[str, Any], expected: list[str]) -> None:
+    snapshot = Snapshot([service("completed")], given["tasks"], frozenset(), NODES, NOW)
+    watch = Watch("shop", given.get("before", {"web": 3}))
+    assert watch.timeline(snapshot) == expected
+
+
+def test_what_was_moving_at_a_look_is_judged_to_its_end() -> None:
+    watch = Watch("shop", {"web": 7})
+    tasks = [GOOD[0], OLD[1]]
+
+    def look_at(update: str) -> Result:
+        snapshot = Snapshot([service(update)], tasks, frozenset({"a"}), NODES, NOW)
+        return watch.look(snapshot)["web"]
+
+    assert look_at("updating").verdict == "pending"
+    assert look_at("paused").verdict == "paused"
