@@ -37,6 +37,24 @@ def node_specs(
     return specs
 
 
+def node_addresses(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    nodes: Iterable[str],
+    info_variable: str = "__host_info",
+) -> dict[str, str]:
+    """The address by which each host that was looked at is known in the Swarm, by name.
+
+    One that is in no Swarm goes by the inventory's address.
+    """
+    found: dict[str, str] = {}
+    for name in nodes:
+        info = hostvars[name].get(info_variable) or {}
+        if "swarm" in info:
+            known = info["swarm"].get("node_addr") or hostvars[name].get("ansible_host") or name
+            found[name] = str(known)
+    return found
+
+
 def _places(nodes: Iterable[str], zones: Mapping[str, str]) -> str:
     """`a: w1 x2, w3; b: w2`: how many tasks on which node, by zone."""
     by_zone: dict[str, dict[str, int]] = {}
