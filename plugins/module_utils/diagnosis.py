@@ -122,7 +122,11 @@ def report(case: Case, findings: Sequence[Finding]) -> dict[str, Any]:
 
 def lines(case: Case, findings: Sequence[Finding]) -> list[str]:
     """The findings for people, and one line that says what was looked at."""
-    said = [f"{finding.level.upper()} {finding}" for finding in findings]
+    said: list[str] = []
+    for finding in findings:
+        text = f"{finding.where}: {finding.problem}"
+        said.append(f"{finding.level.upper()} {text}{'' if text.endswith('.') else '.'}")
+        said += [f"    {finding.remedy}"] if finding.remedy else []
     pairs = len(case.checkups) * (len(case.checkups) - 1)
     counts = ", ".join(
         f"{count} {level}{'' if count == 1 else 's'}"
@@ -287,7 +291,8 @@ def check_paths(case: Case, explained: Explained) -> list[Finding]:
             explained.pairs |= pairs | {pair[::-1] for pair in pairs}
         names = [channel for channel in CHANNELS if channel in gone]
         spoken = [_spoken(name, case.data_port) for name in names]
-        meaning = " and ".join(dict.fromkeys(MEANING[name] for name in names))
+        worst = [name for name in names if name != ESP or DATA not in gone]
+        meaning = " and ".join(dict.fromkeys(MEANING[name] for name in worst))
         for where, way in in_words(pairs):
             text = f"{', '.join(spoken)} {'do' if len(spoken) > 1 else 'does'} not pass {way}, so "
             text += f"{meaning}; {_why(case, pairs, where)}"
