@@ -27,6 +27,11 @@ options:
     description: Name of the variable with the result of P(monsterstack.swarm.cis_checks#module).
     type: str
     default: __cis_checks
+  exceptions:
+    description:
+      - Exceptions of an inventory, by the number of the check. Each has a C(reason), and in
+        C(problems) a regular expression for the problems that it excuses.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -48,6 +53,8 @@ _value:
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.monsterstack.swarm.plugins.module_utils import cis
 
 
@@ -55,10 +62,14 @@ def cis_table(
     hostvars: Mapping[str, Mapping[str, Any]],
     nodes: Iterable[str],
     variable: str = "__cis_checks",
+    exceptions: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     found = {name: (hostvars[name].get(variable) or {}).get("checks") for name in nodes}
-    rows = cis.merge({name: checks for name, checks in found.items() if checks})
+    try:
+        rows = cis.merge({name: checks for name, checks in found.items() if checks}, exceptions)
+    except ValueError as error:
+        raise AnsibleFilterError(f"audit_exceptions: {error}") from error
     results = [row["result"] for row in rows]
     return {
         "rows": rows,

@@ -47,18 +47,21 @@ EXCEPTIONS = {
     "2.15": (".*", "live-restore and Swarm exclude each other"),
     "2.16": (".*", "connections from a node to its own published ports need it"),
     "4.1": (
-        "registry[.].*",
+        "registry(:.*)?",
         "the registry's image runs as root and owns its volume so; it has no capabilities",
     ),
     "4.5": (".*", "images are pinned to digests, which say more than a signature of a tag"),
-    "4.6, 5.27": ("registry[.].*", "the registry's image has no program to ask it with"),
+    "4.6, 5.27": (
+        "registry(:.*)?",
+        "its image is the operator's choice, with or without a program to ask it with",
+    ),
     "5.2": (".*", "no AppArmor in this kernel: switch it on where the distribution has it"),
     "5.14": (".*", MESH),
     "5.15": (
         ".*",
         "on-failure never restarts a task that ended with 0, and a budget of 5 is spent by drains",
     ),
-    "5.29": ("registry[.].*", "the module that makes the registry's service cannot set it"),
+    "5.29": ("registry(:.*)?", "the module that makes the registry's service cannot set it"),
     "7.1": ("1", "one manager is a small cluster's choice; three survive the loss of one"),
     "7.2": (".*", MESH),
     "7.3": (
@@ -116,11 +119,12 @@ def _each(test: Callable[[Facts], str | None]) -> Callable[[Facts], Verdict]:
     def work(facts: Facts) -> Verdict:
         if not facts["containers"]:
             return None
-        return [
+        found = [
             f"{container_name(container)}{f': {problem}' if problem else ''}"
             for container in facts["containers"]
             if (problem := test(container)) is not None
         ]
+        return list(dict.fromkeys(found))  # a service's tasks are alike
 
     return work
 
@@ -131,10 +135,9 @@ def _wrong(test: Callable[[Facts], object]) -> Callable[[Facts], Verdict]:
 
 
 def container_name(container: Facts) -> str:
-    """service.slot of a task, else the container's own name."""
-    name = str(container["Name"]).lstrip("/")
+    """The service of a task, else the container's own name."""
     labels = container["Config"].get("Labels") or {}
-    return name.rpartition(".")[0] if "com.docker.swarm.task.id" in labels else name
+    return str(labels.get("com.docker.swarm.service.name") or container["Name"].lstrip("/"))
 
 
 def _manager(work: Callable[[Facts], Verdict]) -> Callable[[Facts], Verdict]:
@@ -330,12 +333,24 @@ def evaluate(facts: Facts) -> list[dict[str, Any]]:
     ]
 
 
-def merge(by_node: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def merge(
+    by_node: Mapping[str, Iterable[Mapping[str, Any]]],
+    exceptions: Mapping[str, Mapping[str, str]] | None = None,
+) -> list[dict[str, Any]]:
     """The checks of all nodes as one: {number, title, result, problems, reason}.
 
     `result` is pass, exception, fail or "not here"; problems that all nodes have in common are said
-    once.
+    once. `exceptions` are an inventory's own: {number: {problems: regular expression, reason}}.
+    Raises ValueError when one is of no check or has no reason.
     """
+    known = dict(EXCEPTIONS)
+    for number, own in (exceptions or {}).items():
+        if number not in {check.number for check in CHECKS} or not own.get("reason"):
+            raise ValueError(
+                f"the exception {number!r} is of no check here, or has no reason: give "
+                "{number: {problems: regular expression, reason: why}}."
+            )
+        known[number] = (own.get("problems", ".*"), own["reason"])
     rows: list[dict[str, Any]] = []
     answers = {node: {row["number"]: row for row in found} for node, found in by_node.items()}
     for check in CHECKS:
@@ -350,7 +365,7 @@ def merge(by_node: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[dict[str, 
             problem if len(nodes) == asked else f"{', '.join(nodes)}: {problem}"
             for problem, nodes in said.items()
         ]
-        meant, reason = EXCEPTIONS.get(check.number, ("(?!)", ""))
+        meant, reason = known.get(check.number, ("(?!)", ""))
         result = "pass" if asked else "not here"
         if texts:
             all_meant = all(re.fullmatch(meant, problem) for problem in said)

@@ -224,7 +224,8 @@ def _events(status: Mapping[str, Any], names: Mapping[str, str], now: float) -> 
                     "level": VERDICT_LEVELS.get(record["verdict"], "bad"),
                     "title": f"{stack} {record['tag']}",
                     "verdict": record["verdict"].replace("_", " ") + mark,
-                    "text": f"release {record['number']} by {record['who'] or 'unknown'}",
+                    "text": f"release {record['number']}"
+                    + (f" by {record['who']}" if record["who"] else ""),
                 }
             )
     for task in status["tasks"]:

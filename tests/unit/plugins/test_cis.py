@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.monsterstack.swarm.plugins.filter.cis_table import cis_table
 from ansible_collections.monsterstack.swarm.plugins.module_utils import cis
@@ -14,13 +15,17 @@ STATUS = "Name:\tpython\nUid:\t10001\t10001\t10001\t10001\nCapEff:\t000000000000
 STATUS += "NoNewPrivs:\t1\nSeccomp:\t2\n"
 
 
+def task_of(service: str) -> dict[str, str]:
+    return {"com.docker.swarm.task.id": "abc", "com.docker.swarm.service.name": service}
+
+
 def container(name: str = "shop_page.1.abc", **more: Any) -> dict[str, Any]:
     return {
         "Name": f"/{name}",
         "Config": {
             "User": "10001",
             "Image": "r:5443/shop/page:1.0@sha256:0",
-            "Labels": {"com.docker.swarm.task.id": "abc"},
+            "Labels": task_of("shop_page"),
             "Env": ["REDIS_PASSWORD_FILE=/run/secrets/redis_password"],
         },
         "HostConfig": {
@@ -73,7 +78,7 @@ def problems(of: dict[str, Any]) -> dict[str, list[str]]:
     return {row["number"]: row["problems"] for row in cis.evaluate(of) if row["problems"]}
 
 
-ALWAYS = {"4.5": ["tags are not signed"], "5.15": ["shop_page.1"]}
+ALWAYS = {"4.5": ["tags are not signed"], "5.15": ["shop_page"]}
 
 
 def test_numbers_are_there_once_and_exceptions_are_of_checks() -> None:
@@ -130,16 +135,16 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "/etc/docker/certs.d/r:5443/ca.crt has the mode 644",
     ),
     "root": (C, container(Config={"User": ""}, effective_uid=0), "4.1", "shop_page"),
-    "no health": (f"{C}/State", {}, "4.6, 5.27", "shop_page.1: has no health check"),
-    "unconfined": (f"{C}/AppArmorProfile", "unconfined", "5.2", "shop_page.1"),
+    "no health": (f"{C}/State", {}, "4.6, 5.27", "shop_page: has no health check"),
+    "unconfined": (f"{C}/AppArmorProfile", "unconfined", "5.2", "shop_page"),
     "capabilities": (f"{C}/effective_capabilities", 1, "5.4", "keeps capabilities"),
     "more capabilities": (f"{C}/HostConfig/CapAdd", ["NET_ADMIN"], "5.4", "NET_ADMIN"),
-    "privileged": (f"{C}/HostConfig/Privileged", True, "5.5", "shop_page.1"),
+    "privileged": (f"{C}/HostConfig/Privileged", True, "5.5", "shop_page"),
     "host folder": (
         f"{C}/Mounts",
         [{"Type": "bind", "Source": "/etc/ssl"}],
         "5.6",
-        "shop_page.1: /etc/ssl",
+        "shop_page: /etc/ssl",
     ),
     "the whole host": (f"{C}/Mounts", [{"Type": "bind", "Source": "/"}], "5.6", ": /"),
     "low port": (
@@ -149,13 +154,13 @@ BAD: dict[str, tuple[str, Any, str, str]] = {
         "80",
     ),
     "host network": (f"{C}/HostConfig/NetworkMode", "host", "5.10", "shared"),
-    "memory": (f"{C}/HostConfig/Memory", 0, "5.11", "shop_page.1"),
-    "cpu": (f"{C}/HostConfig/NanoCpus", 0, "5.12", "shop_page.1"),
-    "writable": (f"{C}/HostConfig/ReadonlyRootfs", False, "5.13", "shop_page.1"),
-    "seccomp": (f"{C}/seccomp", False, "5.22", "shop_page.1"),
+    "memory": (f"{C}/HostConfig/Memory", 0, "5.11", "shop_page"),
+    "cpu": (f"{C}/HostConfig/NanoCpus", 0, "5.12", "shop_page"),
+    "writable": (f"{C}/HostConfig/ReadonlyRootfs", False, "5.13", "shop_page"),
+    "seccomp": (f"{C}/seccomp", False, "5.22", "shop_page"),
     "new privileges": (f"{C}/no_new_privileges", False, "5.26", "may gain"),
     "latest": (f"{C}/Config/Image", "shop/page", "5.28", "is not pinned"),
-    "processes": (f"{C}/HostConfig/PidsLimit", None, "5.29", "shop_page.1"),
+    "processes": (f"{C}/HostConfig/PidsLimit", None, "5.29", "shop_page"),
     "socket": (
         f"{C}/Mounts",
         [{"Type": "bind", "Source": "/run/docker.sock"}],
@@ -198,12 +203,12 @@ RESULTS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "good": (facts(), "2.5", "pass", ""),
     "meant": (change("info/LiveRestoreEnabled", False), "2.15", "exception", "exclude each other"),
     "the registry as root": (
-        facts(container("registry.1.x", Config={"Labels": {"com.docker.swarm.task.id": ""}},
+        facts(container("registry.1.x", Config={"Labels": task_of("registry")},
                         effective_uid=0)),
         "4.1", "exception", "owns its volume",
     ),
     "another as root": (
-        facts(container("shop_page.1.x", Config={"Labels": {"com.docker.swarm.task.id": ""}},
+        facts(container("shop_page.1.x", Config={"Labels": task_of("shop_page")},
                         effective_uid=0)),
         "4.1", "fail", "",
     ),
@@ -224,6 +229,23 @@ def test_what_all_have_is_said_once_and_what_one_has_with_its_name() -> None:
     rows = table(m1=facts(), w1=change("engine_ports", [2375]))
     assert rows["2.7"]["problems"] == ["w1: dockerd listens on 2375/tcp"]
     assert rows["4.5"]["problems"] == ["tags are not signed"]
+
+
+def test_tasks_of_a_service_are_said_once() -> None:
+    two = facts(container(), container("shop_page.2.def"))
+    assert problems(two) == ALWAYS
+
+
+def test_an_inventory_may_excuse_what_it_names_and_why() -> None:
+    hostvars = {"m1": {"__cis_checks": {"checks": cis.evaluate(change("engine_ports", [2375]))}}}
+    own = {"2.7": {"problems": ".*2375/tcp", "reason": "a laboratory"}}
+    found = cis_table(hostvars, ["m1"], exceptions=own)
+    assert found["failed"] == []
+    other = {"2.7": {"problems": ".*2376/tcp", "reason": "a laboratory"}}
+    assert cis_table(hostvars, ["m1"], exceptions=other)["failed"]
+    for wrong in ({"2.77": {"reason": "x"}}, {"2.7": {"problems": ".*"}}):
+        with pytest.raises(AnsibleFilterError, match="audit_exceptions"):
+            cis_table(hostvars, ["m1"], exceptions=wrong)
 
 
 def test_the_table_is_markdown() -> None:
