@@ -14,10 +14,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 Facts = Mapping[str, Any]
-Verdict = list[str] | None
+Verdict: TypeAlias = "list[str] | None"
 
 API_PORTS = (2375, 2376)
 SENSITIVE = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr")
@@ -145,7 +145,7 @@ def _manager(work: Callable[[Facts], Verdict]) -> Callable[[Facts], Verdict]:
 
 
 def _root(container: Facts) -> str | None:
-    user = str(container["Config"].get("User") or "root").split(":")[0]
+    user = str(container["Config"].get("User") or "root").partition(":")[0]
     return "runs as root" if user in ("root", "0") and container["effective_uid"] == 0 else None
 
 

@@ -44,9 +44,9 @@ def dns_answer(packet: bytes, number: int) -> list[str] | str:
             flags & 15, f"DNS error {flags & 15}"
         )
     at, found = 12, []
-    for _ in range(questions):
+    for _question in range(questions):
         at = _skip_name(packet, at) + 4
-    for _ in range(answers):
+    for _answer in range(answers):
         at = _skip_name(packet, at)
         if at + 10 > len(packet):
             return "an answer that breaks off"

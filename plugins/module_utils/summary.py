@@ -44,14 +44,19 @@ def node_addresses(
 ) -> dict[str, str]:
     """The address by which each host that was looked at is known in the Swarm, by name.
 
-    One that is in no Swarm goes by the inventory's address.
+    One that is in no Swarm goes by the inventory's address, or, where that is a name, by its own
+    first IPv4 address.
     """
     found: dict[str, str] = {}
     for name in nodes:
         info = hostvars[name].get(info_variable) or {}
-        if "swarm" in info:
-            known = info["swarm"].get("node_addr") or hostvars[name].get("ansible_host") or name
-            found[name] = str(known)
+        if "swarm" not in info:
+            continue
+        given = str(hostvars[name].get("ansible_host") or name)
+        if not given.replace(".", "").isdigit():
+            own = [one["address"] for one in info["addresses"] if one["family"] == "ipv4"]
+            given = own[0] if own else given
+        found[name] = str(info["swarm"].get("node_addr") or given)
     return found
 
 

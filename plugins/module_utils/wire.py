@@ -277,7 +277,7 @@ class Exchange:
                 peer.send(udp, address, "long", vxlan_packet(probe, self.data_port, size))
 
     def _receive(self, sock: Any) -> None:
-        for _ in range(500):  # then it is time to send again
+        for _packet in range(500):  # then it is time to send again
             try:
                 packet = sock.recv(65535)
             except (BlockingIOError, InterruptedError):
