@@ -17,6 +17,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE_PORT = 5000
+SECRETS = ("redis_password", "id_salt", "registry_password", "secret_key")
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,12 @@ class Cluster:
             found += [(node, container) for container in node.run(query).split()]
         return found
 
+    def lab(self, *words: str) -> None:
+        """Runs bin/lab for these machines; fails the test if it fails."""
+        lab = [str(PROJECT / "bin/lab"), "-i", str(self.inventory), *words]
+        done = subprocess.run(lab, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
+
     def playbook(self, *words: str, timeout: int = 900) -> Run:
         """Runs ansible-playbook in the checkout, as a user does."""
         done = subprocess.run(
@@ -171,6 +178,24 @@ def cluster() -> Cluster:
         )
 
     return Cluster(inventory, group("managers"), group("workers"))
+
+
+def assert_no_secret(text: str, where: str) -> None:
+    """Fails, without showing it, when a secret of the credentials folder stands in the text."""
+    for name in SECRETS:
+        value = (cluster().credentials / name).read_text().strip()
+        assert len(value) >= 32
+        assert (value in text) is False, f"the value of {name} stands in {where}"
+
+
+def everything_said_on(node: Node) -> str:
+    """What a node tells of its containers and programs: inspect, logs, command lines, journal."""
+    return node.run(
+        "docker ps -aq | xargs -r docker inspect;"
+        " docker ps -aq | xargs -r -n1 docker logs 2>&1;"
+        " cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl --no-pager -q;"
+        " cat /etc/docker/daemon.json"
+    )
 
 
 def _quoted(text: str) -> str:

@@ -84,6 +84,21 @@ def become(chrome: Chrome, device: str, scheme: str) -> None:
     )
 
 
+def screenshot(chrome: Chrome, device: str, file: Path) -> None:
+    """The whole page, as long as it is."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    height = chrome.execute_script("return document.documentElement.scrollHeight")
+    width, _, _ = DEVICES[device]
+    shot = chrome.execute_cdp_cmd(
+        "Page.captureScreenshot",
+        {
+            "captureBeyondViewport": True,
+            "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
+        },
+    )
+    file.write_bytes(base64.b64decode(shot["data"]))
+
+
 def pictures_are_there(chrome: Chrome) -> None:
     """Wait until every picture of the page has been loaded and shows something."""
     script = "return [...document.images].every(i => i.complete && i.naturalWidth > 0)"
@@ -105,17 +120,8 @@ def test_it_fits_and_can_be_read(chrome: Chrome, url: str, device: str, scheme: 
     chrome.get(url + "?name=Ada")
     pictures_are_there(chrome)
     assert chrome.title == "MonsterStack"
-    ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    height = chrome.execute_script("return document.documentElement.scrollHeight")
+    screenshot(chrome, device, ARTIFACTS / f"{device}-{scheme}.png")
     width, _, _ = DEVICES[device]
-    shot = chrome.execute_cdp_cmd(
-        "Page.captureScreenshot",
-        {
-            "captureBeyondViewport": True,
-            "clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1},
-        },
-    )
-    (ARTIFACTS / f"{device}-{scheme}.png").write_bytes(base64.b64decode(shot["data"]))
     assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
     poor = chrome.execute_script(CONTRAST)
     assert poor == [], "text with less contrast than WCAG AA asks for (4.5:1)"

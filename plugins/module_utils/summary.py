@@ -37,6 +37,29 @@ def node_specs(
     return specs
 
 
+def node_addresses(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    nodes: Iterable[str],
+    info_variable: str = "__host_info",
+) -> dict[str, str]:
+    """The address by which each host that was looked at is known in the Swarm, by name.
+
+    One that is in no Swarm goes by the inventory's address, or, where that is a name, by its own
+    first IPv4 address.
+    """
+    found: dict[str, str] = {}
+    for name in nodes:
+        info = hostvars[name].get(info_variable) or {}
+        if "swarm" not in info:
+            continue
+        given = str(hostvars[name].get("ansible_host") or name)
+        if not given.replace(".", "").isdigit():
+            own = [one["address"] for one in info["addresses"] if one["family"] == "ipv4"]
+            given = own[0] if own else given
+        found[name] = str(info["swarm"].get("node_addr") or given)
+    return found
+
+
 def _places(nodes: Iterable[str], zones: Mapping[str, str]) -> str:
     """`a: w1 x2, w3; b: w2`: how many tasks on which node, by zone."""
     by_zone: dict[str, dict[str, int]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import Node, cluster
+from tests.cluster import Node, assert_no_secret, cluster, everything_said_on
 
 pytestmark = pytest.mark.machines
 
@@ -22,7 +22,6 @@ LIMITS = {  # memory in bytes, CPU time in microseconds of each 100 ms
     "redis": (256 << 20, 30000),
 }
 OWN = ["frontend", "imagebackend"]
-SECRETS = ["redis_password", "id_salt", "registry_password", "secret_key"]
 
 
 def test_the_inventory_is_not_empty() -> None:
@@ -170,13 +169,8 @@ class TestContainers:
 
     def test_secrets_stand_nowhere_else(self) -> None:
         for node in cluster().nodes:
-            everything = node.run(
-                "docker ps -aq | xargs -r docker inspect;"
-                " docker ps -aq | xargs -r -n1 docker logs 2>&1;"
-                " cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl --no-pager -q;"
-                " cat /etc/docker/daemon.json"
-            )
-            assert_no_secret(everything, f"inspect, logs or command lines on {node.name}")
+            where = f"inspect, logs or command lines on {node.name}"
+            assert_no_secret(everything_said_on(node), where)
         manager = cluster().managers[0]
         assert_no_secret(
             manager.run(
@@ -218,11 +212,3 @@ def inspect_nodes() -> list[dict[str, Any]]:
 def esp_bytes(node: Node) -> int:
     """Bytes that passed all of a node's IPsec associations so far."""
     return sum(int(n) for n in re.findall(r"(\d+)\(bytes\), ", node.run("ip -s xfrm state")))
-
-
-def assert_no_secret(text: str, where: str) -> None:
-    """Fails, without showing it, when a secret of the credentials folder stands in the text."""
-    for name in SECRETS:
-        value = (cluster().credentials / name).read_text().strip()
-        assert len(value) >= 32
-        assert (value in text) is False, f"the value of {name} stands in {where}"

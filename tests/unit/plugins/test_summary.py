@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import (
+    node_addresses,
     node_specs,
     release_summary,
 )
@@ -73,3 +74,25 @@ def test_release_summary_says_what_was_scaled() -> None:
     cluster = {"workers": True, "zones": True}
     lines = release_summary(RESULT, "shop", "1", False, {}, HOSTS, ["m1"], 80, cluster, scale)
     assert any("web has 6 replicas by scale.yml; the inventory says 3" in line for line in lines)
+
+
+ADDRESSES: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "in the Swarm": ({"ansible_host": "192.0.2.1", "node_addr": "10.0.0.1"}, {"n": "10.0.0.1"}),
+    "in none yet": ({"ansible_host": "192.0.2.1"}, {"n": "192.0.2.1"}),
+    "a name": ({"ansible_host": "n.example.org"}, {"n": "10.0.0.7"}),
+    "this very machine": ({}, {"n": "10.0.0.7"}),
+    "not looked at": ({"ansible_host": "192.0.2.1", "gone": True}, {}),
+}
+
+
+@pytest.mark.parametrize(("host", "expected"), ADDRESSES.values(), ids=ADDRESSES)
+def test_addresses_of_nodes(host: dict[str, Any], expected: dict[str, str]) -> None:
+    info = {
+        "swarm": {"node_addr": host.pop("node_addr", None)},
+        "addresses": [
+            {"family": "ipv6", "address": "2001:db8::7"},
+            {"family": "ipv4", "address": "10.0.0.7"},
+        ],
+    }
+    hostvars = {"n": {**host, "__host_info": {} if host.pop("gone", False) else info}}
+    assert node_addresses(hostvars, ["n"]) == expected
