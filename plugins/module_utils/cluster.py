@@ -69,6 +69,7 @@ class Plan:
     cluster_id: str | None = None
     primary: str | None = None
     primary_address: str | None = None
+    leader: str | None = None
     init: str | None = None
     join_managers: list[str] = field(default_factory=list)
     join_workers: list[str] = field(default_factory=list)
@@ -155,7 +156,11 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
 def _find_primary(
     plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: Wishes
 ) -> tuple[Host | None, dict[str, Mapping[str, Any]]]:
-    """The manager to work through, the leader if it can be, and the nodes by id as it sees them."""
+    """The manager to work through, and the nodes by id as it sees them.
+
+    The first one that answers: what a run leaves on it is found there by the next run, whoever
+    leads then.
+    """
     able = [
         host
         for host in hosts
@@ -166,9 +171,10 @@ def _find_primary(
     if able:
         nodes = {node["id"]: node for node in able[0].swarm["nodes"]}
         leader = next(node_id for node_id, node in nodes.items() if node["leader"])
+        plan.leader = next((h.name for h in hosts if h.swarm.get("node_id") == leader), None)
         staying = [host for host in able if host.name not in wishes.remove] or able
         ours = [host for host in staying if host.group == "managers"] or staying
-        return next((h for h in ours if h.swarm.get("node_id") == leader), ours[0]), nodes
+        return ours[0], nodes
     know = [h for h in hosts if h.group == "managers" and h.member and h.cluster_id == cluster_id]
     if not any(host.swarm.get("state") == "locked" for host in know):
         said = "; ".join(f"{h.name}: {h.swarm['error']}" for h in know if h.swarm.get("error"))

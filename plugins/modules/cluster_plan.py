@@ -77,12 +77,16 @@ cluster_id:
   type: str
 primary:
   description:
-    - The manager to work through, the leader where possible. Equals RV(init) for a new swarm.
+    - The manager to work through, the first that answers. Equals RV(init) for a new swarm.
     - Null when there is none.
   returned: always
   type: str
 primary_address:
   description: Address and port at which others join through RV(primary).
+  returned: always
+  type: str
+leader:
+  description: The manager that leads now, or null.
   returned: always
   type: str
 init:

@@ -119,7 +119,7 @@ GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
     ),
     "the leader is not the first": (
         [host("m2", "A", THREE), host("m1", "A", THREE), host("m3", "A", THREE)],
-        {"primary": "m1", "primary_address": "10.0.0.1:2377"},
+        {"primary": "m2", "primary_address": "10.0.0.2:2377", "leader": "m1"},
     ),
     "the leader cannot be reached, another manager answers": (
         [host("m1", reached=False), host("m2", "A", THREE), host("m3", "A", THREE)],
