@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host, make_plan
+from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import (
+    Host,
+    Wishes,
+    make_plan,
+)
 
 
 class ActionModule(ActionBase):
@@ -27,6 +31,11 @@ class ActionModule(ActionBase):
                 "managers": {"type": "list", "elements": "str"},
                 "workers": {"type": "list", "elements": "str"},
                 "info_variable": {"type": "str", "default": "__host_info"},
+                "pins": {"type": "list", "elements": "str", "default": []},
+                "remove": {"type": "list", "elements": "str", "default": []},
+                "dead": {"type": "bool", "default": False},
+                "replace": {"type": "list", "elements": "str", "default": []},
+                "lose_data": {"type": "bool", "default": False},
                 "fail": {"type": "bool", "default": True},
             }
         )
@@ -44,8 +53,11 @@ class ActionModule(ActionBase):
                         info=info if "swarm" in info else None,
                     )
                 )
-        plan = make_plan(hosts)
+        wishes = Wishes(**{one.name: args[one.name] for one in dataclasses.fields(Wishes)})
+        plan = make_plan(hosts, wishes)
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
+        if plan.notices:
+            result["warnings"] = plan.notices
         if plan.errors and args["fail"]:
             result.update(failed=True, msg="\n".join(plan.errors))
         return result

@@ -12,7 +12,7 @@ short_description: What the inventory says of every node
 description:
   - Makes the list that P(monsterstack.swarm.swarm_nodes#module) takes from the host variables
     C(zone), C(node_labels) and C(node_availability), and from what each host called itself.
-positional: _input, nodes, pins
+positional: _input, nodes, pins, replaced
 options:
   _input:
     description: The variable C(hostvars).
@@ -27,6 +27,11 @@ options:
     description: Labels of which exactly one node has each, with the nodes that may have it.
     type: dict
     required: true
+  replaced:
+    description: Hosts that were installed anew, with C(name) and the C(id) of the earlier node.
+    type: list
+    elements: dict
+    default: []
   info_variable:
     description: Name of the variable with the result of P(monsterstack.swarm.host_info#module).
     type: str
@@ -41,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: For each node its hostname, labels and, where the inventory names it, availability.
+  description: For each node what P(monsterstack.swarm.swarm_nodes#module) takes.
   type: list
   elements: dict
 """

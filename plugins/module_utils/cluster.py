@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
+
 CLUSTER_PORT = 2377
+Nodes = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,17 @@ class Host:
         return self.swarm.get("cluster_id") or "unknown"
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What a playbook asks for beyond the inventory."""
+
+    pins: Sequence[str] = ()  # labels that stand for data on one node's disk
+    remove: Sequence[str] = ()  # nodes to be removed, by inventory name or host name
+    dead: bool = False  # those to be removed will never answer again
+    replace: Sequence[str] = ()  # hosts that must have been installed anew
+    lose_data: bool = False  # what stood on a disk that goes is not needed
+
+
 @dataclass
 class Plan:
     """What to do; nothing may be done while `errors` is not empty. Hosts by inventory name."""
@@ -54,19 +69,24 @@ class Plan:
     cluster_id: str | None = None
     primary: str | None = None
     primary_address: str | None = None
+    leader: str | None = None
     init: str | None = None
     join_managers: list[str] = field(default_factory=list)
     join_workers: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
     promote: list[str] = field(default_factory=list)
     demote: list[str] = field(default_factory=list)
+    # Hosts that were installed anew: {name, id and role of the earlier node}.
+    replace: list[dict[str, str]] = field(default_factory=list)
+    # Nodes to be removed: {name, id, role, alive (whether there is something to drain)}.
+    remove: list[dict[str, Any]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     node_ids: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
 
-def make_plan(hosts: Sequence[Host]) -> Plan:
+def make_plan(hosts: Sequence[Host], wishes: Wishes = Wishes()) -> Plan:
     """The plan for these hosts, in the order of the inventory; every problem at once."""
     plan = Plan(silent=[host.name for host in hosts if not host.usable])
     for host in hosts:
@@ -86,7 +106,9 @@ def make_plan(hosts: Sequence[Host]) -> Plan:
             "and run 'docker swarm leave --force' on the managers of the others."
         )
     elif clusters:
-        _plan_existing(plan, hosts, next(iter(clusters)))
+        _plan_existing(plan, hosts, next(iter(clusters)), wishes)
+    elif wishes.remove or wishes.replace:
+        plan.errors.append("there is no swarm yet, so no node can be removed or replaced.")
     else:
         _plan_new(plan, hosts, managers)
     return plan
@@ -114,23 +136,31 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
     plan.join_workers = [host.name for host in hosts if host.group == "workers" and host.usable]
 
 
-def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str) -> None:
+def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: Wishes) -> None:
     plan.exists, plan.cluster_id = True, cluster_id
-    primary, nodes = _find_primary(plan, hosts, cluster_id)
+    primary, nodes = _find_primary(plan, hosts, cluster_id, wishes)
     if primary:
         plan.primary = primary.name
         plan.primary_address = f"{primary.swarm.get('node_addr') or primary.address}:{CLUSTER_PORT}"
     for host in hosts:
-        if host.usable:
+        if host.usable and host.name not in wishes.remove:
             _plan_host(plan, host, cluster_id, nodes)
-    if nodes:
-        _notice_nodes(plan, hosts, nodes)
+    if not nodes:
+        return
+    _plan_removals(plan, hosts, nodes, wishes)
+    _plan_replacements(plan, hosts, nodes, wishes)
+    _check_roles(plan, nodes)
+    _notice_nodes(plan, hosts, nodes)
 
 
 def _find_primary(
-    plan: Plan, hosts: Sequence[Host], cluster_id: str
+    plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: Wishes
 ) -> tuple[Host | None, dict[str, Mapping[str, Any]]]:
-    """The manager to work through, the leader if it can be, and the nodes by id as it sees them."""
+    """The manager to work through, and the nodes by id as it sees them.
+
+    The first one that answers: what a run leaves on it is found there by the next run, whoever
+    leads then.
+    """
     able = [
         host
         for host in hosts
@@ -141,8 +171,10 @@ def _find_primary(
     if able:
         nodes = {node["id"]: node for node in able[0].swarm["nodes"]}
         leader = next(node_id for node_id, node in nodes.items() if node["leader"])
-        ours = [host for host in able if host.group == "managers"] or able
-        return next((h for h in ours if h.swarm.get("node_id") == leader), ours[0]), nodes
+        plan.leader = next((h.name for h in hosts if h.swarm.get("node_id") == leader), None)
+        staying = [host for host in able if host.name not in wishes.remove] or able
+        ours = [host for host in staying if host.group == "managers"] or staying
+        return ours[0], nodes
     know = [h for h in hosts if h.group == "managers" and h.member and h.cluster_id == cluster_id]
     if not any(host.swarm.get("state") == "locked" for host in know):
         said = "; ".join(f"{h.name}: {h.swarm['error']}" for h in know if h.swarm.get("error"))
@@ -199,40 +231,147 @@ def _plan_host(
         plan.already.append(name)
     elif role == "manager":
         plan.demote.append(name)
-        plan.errors.append(
-            f"{name} stands in the group workers but is a manager of the swarm. Move it to the "
-            f"group managers, or run 'docker node demote {node_id}' on a manager first."
-        )
     else:
         plan.promote.append(name)
+
+
+def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wishes) -> None:
+    by_name = {host.name: host for host in hosts}
+    for name in wishes.remove:
+        host = by_name.get(name)
+        hostname = (host.info or {}).get("hostname", name) if host else name
+        own = host.swarm.get("node_id") if host and host.member else None
+        found = [
+            node
+            for node_id, node in nodes.items()
+            if node_id == own or (node["hostname"] == hostname and own not in nodes)
+        ]
+        if not found:
+            known = ", ".join(sorted({node["hostname"] for node in nodes.values()}))
+            if host:
+                plan.notices.append(f"{name} is not in the swarm any more.")
+            else:
+                plan.errors.append(f"neither the inventory nor the swarm ({known}) has a {name}.")
+        for node in found:
+            alive = node["status"] != "down"
+            problem = _refuse_removal(name, host, alive, wishes) or _refuse_data(name, node, wishes)
+            if problem:
+                plan.errors.append(problem)
+            entry = {"name": name, "id": node["id"], "role": node["role"], "alive": alive}
+            plan.remove.append(entry)
+    if plan.primary in wishes.remove:
         plan.errors.append(
-            f"{name} stands in the group managers but is a worker of the swarm. Move it to the "
-            f"group workers, or run 'docker node promote {node_id}' on a manager first."
+            f"{plan.primary} is the only manager that answers, and nothing can be done without one."
         )
 
 
-def _notice_nodes(
-    plan: Plan, hosts: Sequence[Host], nodes: Mapping[str, Mapping[str, Any]]
-) -> None:
+def _refuse_removal(name: str, host: Host | None, alive: bool, wishes: Wishes) -> str | None:
+    if wishes.dead:
+        return (
+            f"{name} is not dead: the swarm lists it as ready. Remove it without -e dead=true, "
+            "or switch it off first."
+            if alive
+            else None
+        )
+    if host is None:
+        return (
+            f"{name} is not in the inventory, so nothing can be done on the machine itself. Put it "
+            "back into the inventory for the removal or, if it is gone for good, say -e dead=true."
+        )
+    if not host.usable:
+        return f"{name} does not answer. Start it or, if it is gone for good, say -e dead=true."
+    return None
+
+
+def _refuse_data(name: str, node: Mapping[str, Any], wishes: Wishes) -> str | None:
+    held = [label for label in wishes.pins if (node.get("labels") or {}).get(label) == "true"]
+    if not held or wishes.lose_data:
+        return None
+    return (
+        f"{name} (node {node['id']}) holds {', '.join(held)}: what is stored under that label lies "
+        "on its disk alone. Keep a copy, then say -e data=lost: the label goes on, and what it "
+        "stands for begins empty wherever the volume is not there."
+    )
+
+
+def _plan_replacements(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wishes) -> None:
+    for host in hosts:
+        if not host.usable or host.name in wishes.remove:
+            continue
+        hostname = (host.info or {}).get("hostname")
+        for node_id, node in nodes.items():
+            # A machine that says itself that it is in no swarm cannot be the node at its address.
+            gone = node["status"] == "down" or (
+                not host.member and node.get("addr") == host.address
+            )
+            if node["hostname"] != hostname or not gone or node_id == host.swarm.get("node_id"):
+                continue
+            problem = _refuse_data(f"the earlier {host.name}", node, wishes)
+            if problem:
+                plan.errors.append(
+                    f"{problem} For this node alone: playbooks/node_replace.yml -e "
+                    f"node={host.name} -e data=lost."
+                )
+            plan.replace.append({"name": host.name, "id": node_id, "role": node["role"]})
+            plan.notices.append(
+                f"{host.name} was installed anew: site.yml removes its earlier node ({node_id}), "
+                "and the new one takes over its labels."
+            )
+    for name in wishes.replace:
+        if name not in [entry["name"] for entry in plan.replace]:
+            plan.errors.append(
+                f"the swarm lists no earlier {name} that is down: there is nothing to replace. "
+                "Has the machine been installed anew, and does it answer?"
+            )
+
+
+def _check_roles(plan: Plan, nodes: Nodes) -> None:
+    """Whether the managers agree after each of the steps, in the order of the role `swarm`."""
+    every, count = list(nodes.values()), quorum.managers(list(nodes.values()))
+    if plan.primary in plan.demote:
+        plan.errors.append(
+            f"no manager of the swarm ({plan.primary}) stands in the group managers. Leave one of "
+            "them there until the others have become managers."
+        )
+        return
+    for name in plan.promote:
+        node = nodes[plan.node_ids[name]]
+        if node["status"] != "ready":
+            plan.errors.append(
+                f"{name} is not made a manager: the swarm lists it as {node['status']}."
+            )
+    steps = [entry["id"] for entry in plan.replace]
+    more = len(plan.promote) + len(plan.join_managers)
+    after = [plan.node_ids[name] for name in plan.demote] + [e["id"] for e in plan.remove]
+    for node_id in [*steps, "", *after]:
+        if not node_id:
+            count = quorum.with_more(count, more)
+            continue
+        node = nodes[node_id]
+        refusal = quorum.refuse_demotion(every, node, count)
+        if refusal:
+            plan.errors.append(refusal)
+            return
+        if node["role"] == "manager":
+            count = quorum.without(count, node)
+
+
+def _notice_nodes(plan: Plan, hosts: Sequence[Host], nodes: Nodes) -> None:
     ours = {host.swarm.get("node_id"): host.name for host in hosts if host.answers}
-    names: dict[str, str] = {
-        str((host.info or {}).get("hostname")): host.name for host in hosts if host.answers
-    }
+    known = [entry["id"] for entry in plan.replace + plan.remove]
     for node_id, node in nodes.items():
-        hostname, down = node["hostname"], node["status"] == "down"
+        name = ours.get(node_id, node["hostname"])
+        if MAINTENANCE in (node.get("labels") or {}):
+            plan.notices.append(
+                f"a maintenance of {name} did not end, it is in {node['availability']}. Run "
+                f"maintenance.yml -e node={name} again, or with -e do=nothing."
+            )
         if node_id in ours:
             if node.get("reachability") == "unreachable":
-                plan.notices.append(f"the other managers do not reach {ours[node_id]}.")
-            continue
-        demote = f"'docker node demote {node_id}' and " if node["role"] == "manager" else ""
-        if hostname in names and down:
+                plan.notices.append(f"the other managers do not reach {name}.")
+        elif node_id not in known and not plan.silent:
+            state = "down" if node["status"] == "down" else node["status"]
             plan.notices.append(
-                f"the swarm still lists an earlier {names[hostname]} (node {node_id}, down). "
-                f"Remove it with {demote}'docker node rm {node_id}'."
-            )
-        elif not plan.silent:
-            state = "down" if down else node["status"]
-            plan.notices.append(
-                f"the swarm has a {node['role']} {hostname} (node {node_id}, {state}) that is not "
+                f"the swarm has a {node['role']} {name} (node {node_id}, {state}) that is not "
                 "in the inventory."
             )

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+# On a node while it is being worked on: the availability that it goes back to. So whoever takes up
+# an interrupted run knows it.
+MAINTENANCE = "monsterstack.swarm.maintenance"
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -18,6 +22,7 @@ class Desired:
     labels: Mapping[str, str]
     availability: str | None
     pins: Sequence[str] = ()  # labels of which one node has each, and this one may
+    inherits: str | None = None  # id of the node whose labels it takes over
 
     @property
     def name(self) -> str:
@@ -69,13 +74,34 @@ def wanted_spec(
     spec: Mapping[str, Any], desired: Desired, purge_labels: bool = False
 ) -> dict[str, Any]:
     """A node's Spec as it is to be; equal to the given one when nothing is to change."""
-    labels = {} if purge_labels else dict(spec.get("Labels") or {})
+    there = dict(spec.get("Labels") or {})
+    kept = {MAINTENANCE: there[MAINTENANCE]} if MAINTENANCE in there else {}
+    labels = kept if purge_labels else there
     labels.update(desired.labels)
     return {
         **spec,
         "Labels": labels,
         "Availability": desired.availability or spec.get("Availability", "active"),
     }
+
+
+def inherit(desired: Sequence[Desired], nodes: Sequence[Mapping[str, Any]]) -> list[Desired]:
+    """The same with the labels and availability of the earlier nodes that some take over.
+
+    What the inventory says wins. An earlier node that is gone has nothing to give any more.
+    """
+    specs = {node["ID"]: node.get("Spec") or {} for node in nodes}
+    result: list[Desired] = []
+    for one in desired:
+        spec = specs.get(one.inherits or "")
+        if spec:
+            labels = dict(spec.get("Labels") or {})
+            was = labels.pop(MAINTENANCE, None) or spec.get("Availability")
+            one = replace(
+                one, labels={**labels, **one.labels}, availability=one.availability or was
+            )
+        result.append(one)
+    return result
 
 
 def place_pins(

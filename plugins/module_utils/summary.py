@@ -12,16 +12,19 @@ def node_specs(
     hostvars: Mapping[str, Mapping[str, Any]],
     nodes: Iterable[str],
     pins: Mapping[str, Iterable[str]],
+    replaced: Iterable[Mapping[str, str]] = (),
     info_variable: str = "__host_info",
 ) -> list[dict[str, Any]]:
-    """What the inventory says of each node: [{hostname, labels, availability, pins}].
+    """What the inventory says of each node: [{hostname, labels, availability, pins, inherits}].
 
-    `pins` names for each label of which exactly one node has one the nodes that may have it.
+    `pins` names for each label of which exactly one node has one the nodes that may have it,
+    `replaced` the hosts that were installed anew ({name, id of the earlier node}).
 
     A host that did not answer goes by its inventory name. Availability is named only where the
     inventory names it: a node that somebody drained stays drained.
     """
     specs: list[dict[str, Any]] = []
+    earlier = {entry["name"]: entry["id"] for entry in replaced}
     for name in nodes:
         host = hostvars[name]
         info = host.get(info_variable) or {}
@@ -33,6 +36,8 @@ def node_specs(
         }
         if "node_availability" in host:
             spec["availability"] = host["node_availability"]
+        if name in earlier:
+            spec["inherits"] = earlier[name]
         specs.append(spec)
     return specs
 

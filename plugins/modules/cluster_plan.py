@@ -26,6 +26,29 @@ options:
     description: Name of the variable in which every host has its M(monsterstack.swarm.host_info).
     type: str
     default: __host_info
+  pins:
+    description: Labels that stand for data on one node's disk.
+    type: list
+    elements: str
+    default: []
+  remove:
+    description: Nodes that are to be removed, by inventory name or host name.
+    type: list
+    elements: str
+    default: []
+  dead:
+    description: The nodes to be removed will never answer again.
+    type: bool
+    default: false
+  replace:
+    description: Hosts that must have been installed anew. Without any it is an error.
+    type: list
+    elements: str
+    default: []
+  lose_data:
+    description: Remove or replace a node though it holds one of O(pins).
+    type: bool
+    default: false
   fail:
     description: Fail when there are errors. Without it they are only returned.
     type: bool
@@ -54,12 +77,16 @@ cluster_id:
   type: str
 primary:
   description:
-    - The manager to work through, the leader where possible. Equals RV(init) for a new swarm.
+    - The manager to work through, the first that answers. Equals RV(init) for a new swarm.
     - Null when there is none.
   returned: always
   type: str
 primary_address:
   description: Address and port at which others join through RV(primary).
+  returned: always
+  type: str
+leader:
+  description: The manager that leads now, or null.
   returned: always
   type: str
 init:
@@ -82,15 +109,26 @@ already:
   type: list
   elements: str
 promote:
-  description: Workers that the inventory wants as managers. For now each is an error too.
+  description: Workers that the inventory wants as managers.
   returned: always
   type: list
   elements: str
 demote:
-  description: Managers that the inventory wants as workers. For now each is an error too.
+  description: Managers that the inventory wants as workers.
   returned: always
   type: list
   elements: str
+replace:
+  description:
+    - Hosts that were installed anew, with C(name), and C(id) and C(role) of the earlier node.
+  returned: always
+  type: list
+  elements: dict
+remove:
+  description: Nodes to be removed, with C(name), C(id), C(role), and C(alive) if it can be drained.
+  returned: always
+  type: list
+  elements: dict
 silent:
   description: Hosts without information or without a running engine. They are left out.
   returned: always
@@ -106,7 +144,7 @@ errors:
   type: list
   elements: str
 notices:
-  description: What a person should know.
+  description: What a person should know. Each is a warning, too.
   returned: always
   type: list
   elements: str
@@ -121,6 +159,11 @@ def main() -> None:
             "managers": {"type": "list", "elements": "str"},
             "workers": {"type": "list", "elements": "str"},
             "info_variable": {"type": "str", "default": "__host_info"},
+            "pins": {"type": "list", "elements": "str", "default": []},
+            "remove": {"type": "list", "elements": "str", "default": []},
+            "dead": {"type": "bool", "default": False},
+            "replace": {"type": "list", "elements": "str", "default": []},
+            "lose_data": {"type": "bool", "default": False},
             "fail": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

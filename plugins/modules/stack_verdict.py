@@ -176,24 +176,10 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import look
 
 LOG_TIMEOUT = 5.0
 LOG_BYTES = 65536
-
-
-def take(engine: Engine, stack: str) -> verdict.Snapshot:
-    """One look at the swarm."""
-    mine = stack_filter(stack)
-    # The current ones first: a task made between the two calls is then an old one for one look,
-    # which can delay a verdict but never give a wrong one.
-    current = engine.get("/tasks", filters={**mine, "_up-to-date": ["true"]})
-    return verdict.Snapshot(
-        services=engine.get("/services", filters=mine),
-        tasks=engine.get("/tasks", filters=mine),
-        current=frozenset(task["ID"] for task in current),
-        nodes=engine.get("/nodes"),
-        now=time.time(),
-    )
 
 
 def read_log(engine: Engine, task: str | None, lines: int) -> tuple[list[str], str | None]:
@@ -229,7 +215,7 @@ def watch(
     while True:
         problem, results = None, {}
         try:
-            snapshot = take(engine, params["stack"])
+            snapshot = look(engine, stack_filter(params["stack"]))
             results = watcher.look(snapshot)
         except EngineError as error:
             # A change of the leader interrupts the interface for a few seconds.

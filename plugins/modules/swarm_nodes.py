@@ -34,6 +34,12 @@ options:
         description: Availability to set. Without it the node keeps its own.
         type: str
         choices: [active, pause, drain]
+      inherits:
+        description:
+          - ID of an earlier node of the same machine, whose labels and availability this one takes
+            over as far as O(nodes[].labels) and O(nodes[].availability) do not say otherwise.
+          - Nothing is taken over from a node that is no longer listed.
+        type: str
       pins:
         description:
           - Labels of which exactly one node has each, with the value C(true), and this one may.
@@ -84,6 +90,7 @@ nodes:
   elements: dict
 """
 
+import functools
 import time
 from typing import Any
 
@@ -97,14 +104,13 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     Desired,
     find_node,
+    inherit,
     label_text,
     place_pins,
     visible,
     wanted_spec,
 )
-
-# Each retry reads the node again, so one more writer is enough for one more try.
-UPDATE_TRIES = 8
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import update
 
 
 def wait_for(
@@ -120,23 +126,6 @@ def wait_for(
         time.sleep(1)
 
 
-def update(engine: Engine, node: dict[str, Any], desired: Desired, purge: bool) -> dict[str, Any]:
-    """Write the wanted spec, reading the node again when somebody else was quicker."""
-    for attempt in range(UPDATE_TRIES):
-        spec = wanted_spec(node["Spec"], desired, purge)
-        if spec == node["Spec"]:
-            break
-        try:
-            engine.post(f"/nodes/{node['ID']}/update", spec, version=str(node["Version"]["Index"]))
-            return spec
-        except EngineError as error:
-            if "out of sequence" not in str(error) or attempt == UPDATE_TRIES - 1:
-                raise
-            time.sleep(0.2 * (attempt + 1))
-            node = engine.get(f"/nodes/{node['ID']}")
-    return spec
-
-
 def run(module: AnsibleModule, engine: Engine) -> None:
     purge = module.params["purge_labels"]
     desired = [
@@ -146,6 +135,7 @@ def run(module: AnsibleModule, engine: Engine) -> None:
             labels={key: label_text(value) for key, value in node["labels"].items()},
             availability=node["availability"],
             pins=node["pins"],
+            inherits=node["inherits"],
         )
         for node in module.params["nodes"]
     ]
@@ -157,14 +147,16 @@ def run(module: AnsibleModule, engine: Engine) -> None:
             msg=f"after {module.params['timeout']} s: {' '.join(problems)} Look at the engine's "
             "log on that host, or raise the timeout."
         )
-    desired = place_pins(desired, [node for node, _problem in found], engine.get("/nodes"))
+    nodes = engine.get("/nodes")
+    desired = place_pins(inherit(desired, nodes), [node for node, _problem in found], nodes)
     results: list[dict[str, Any]] = []
     for one, (node, _problem) in zip(desired, found, strict=True):
         before = node["Spec"] if node else {}
         after = wanted_spec(before, one, purge)
         changed = node is None or visible(after) != visible(before)
         if node and changed and not module.check_mode:
-            after = update(engine, node, one, purge)
+            wanted = functools.partial(wanted_spec, desired=one, purge_labels=purge)
+            after = update(engine, f"/nodes/{node['ID']}", wanted)
         results.append(
             {
                 "hostname": one.hostname or ((node or {}).get("Description") or {}).get("Hostname"),
@@ -196,6 +188,7 @@ def main() -> None:
                     "id": {"type": "str"},
                     "labels": {"type": "dict", "default": {}},
                     "availability": {"type": "str", "choices": ["active", "pause", "drain"]},
+                    "inherits": {"type": "str"},
                     "pins": {"type": "list", "elements": "str", "default": []},
                 },
             },

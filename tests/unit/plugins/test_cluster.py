@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host, make_plan
+from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import (
+    Host,
+    Wishes,
+    make_plan,
+)
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 
 
 def node(
-    name: str, role: str = "worker", status: str = "ready", leader: bool = False, node_id: str = ""
+    name: str,
+    role: str = "worker",
+    status: str = "ready",
+    leader: bool = False,
+    node_id: str = "",
+    reached: bool = True,
+    **labels: str,
 ) -> dict[str, Any]:
     return {
         "id": node_id or f"id-{name}",
@@ -18,7 +29,9 @@ def node(
         "role": role,
         "status": status,
         "leader": leader,
-        "reachability": "reachable" if role == "manager" else None,
+        "reachability": ("reachable" if reached else "unreachable") if role == "manager" else None,
+        "addr": f"10.0.0.{name[1:]}",
+        "labels": labels,
     }
 
 
@@ -106,7 +119,7 @@ GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
     ),
     "the leader is not the first": (
         [host("m2", "A", THREE), host("m1", "A", THREE), host("m3", "A", THREE)],
-        {"primary": "m1", "primary_address": "10.0.0.1:2377"},
+        {"primary": "m2", "primary_address": "10.0.0.2:2377", "leader": "m1"},
     ),
     "the leader cannot be reached, another manager answers": (
         [host("m1", reached=False), host("m2", "A", THREE), host("m3", "A", THREE)],
@@ -135,14 +148,6 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     "a worker is in another swarm": (
         [host("m1", "A", [M1]), host("w1", "B")],
         ["w1 is in another swarm (B)", "(A)", "'docker swarm leave --force' on w1"],
-    ),
-    "a worker of the inventory is a manager": (
-        [host("m1", "A", [M1, node("w1", "manager")]), host("w1", "A", role="manager")],
-        ["w1 stands in the group workers but is a manager", "docker node demote id-w1"],
-    ),
-    "a manager of the inventory is a worker": (
-        [host("m1", "A", [M1, node("m2")]), host("m2", "A", role="worker")],
-        ["m2 stands in the group managers but is a worker", "docker node promote id-m2"],
     ),
     "two clusters among the managers": (
         [host("m1", "A", [M1]), host("m2", "B", [M2])],
@@ -193,16 +198,21 @@ def test_all_problems_at_once() -> None:
 
 
 NOTICES: dict[str, tuple[list[Host], str]] = {
-    "down twin of a worker": (
+    "a machine that was installed anew": (
         [
             host("m1", "A", [M1, W1, node("w1", status="down", node_id="old")]),
             host("w1", "A"),
         ],
-        "an earlier w1 (node old, down). Remove it with 'docker node rm old'.",
+        "w1 was installed anew: site.yml removes its earlier node (old)",
     ),
-    "down twin of a manager is demoted first": (
-        [host("m1", "A", [M1, node("m2", "manager", "down", node_id="old")]), host("m2")],
-        "Remove it with 'docker node demote old' and 'docker node rm old'.",
+    "an interrupted maintenance": (
+        [
+            host(
+                "m1", "A", [M1, {**W1, "availability": "drain", "labels": {MAINTENANCE: "active"}}]
+            ),
+            host("w1", "A"),
+        ],
+        "a maintenance of w1 did not end, it is in drain. Run maintenance.yml -e node=w1",
     ),
     "a node that the inventory does not know": (
         [host("m1", "A", [M1, node("x9")])],
@@ -227,3 +237,187 @@ def test_notice(hosts: list[Host], notice: str) -> None:
     plan = make_plan(hosts)
     assert plan.errors == []
     assert any(notice in said for said in plan.notices), plan.notices
+
+
+# Nodes that change their role, are installed anew or go: hosts, wishes, and what is planned.
+
+M4, W3 = node("m4", "manager"), node("w3")
+LOST_M3 = node("m3", "manager", "down", reached=False)
+OLD_W1 = node("w1", status="down", node_id="old", redis="true")
+OLD_M3 = node("m3", "manager", "down", node_id="old", reached=False)
+
+
+def all_of(nodes: list[dict[str, Any]], **other: Host) -> list[Host]:
+    """A host for each node, in the role it has, all looked at; `other` ones in their places."""
+    return [
+        other.get(one["hostname"])
+        or host(one["hostname"], "A", nodes if one["role"] == "manager" else None)
+        for one in nodes
+    ]
+
+
+FIVE = [*THREE, W1, W2]
+MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
+    "a worker becomes a manager": (
+        [*all_of([*THREE, W1])[:3], host("w1", "A", group="managers", role="worker"), host("m4")],
+        Wishes(),
+        {"promote": ["w1"], "join_managers": ["m4"], "demote": []},
+    ),
+    "a manager becomes a worker": (
+        all_of(FIVE, m2=host("m2", "A", FIVE, group="workers", role="manager")),
+        Wishes(),
+        {"demote": ["m2"], "primary": "m1"},
+    ),
+    "the leader becomes a worker": (
+        all_of(FIVE, m1=host("m1", "A", FIVE, group="workers", role="manager")),
+        Wishes(),
+        {"demote": ["m1"], "primary": "m2"},
+    ),
+    "a dead manager is installed anew": (
+        [host("m1", "A", [M1, M2, OLD_M3]), host("m2", "A", [M1, M2, OLD_M3]), host("m3")],
+        Wishes(),
+        {
+            "replace": [{"name": "m3", "id": "old", "role": "manager"}],
+            "join_managers": ["m3"],
+        },
+    ),
+    "a worker that left by itself and is not missed yet": (
+        [host("m1", "A", [M1, W1]), host("w1")],
+        Wishes(),
+        {"replace": [{"name": "w1", "id": "id-w1", "role": "worker"}], "join_workers": ["w1"]},
+    ),
+    "its data is not needed": (
+        [host("m1", "A", [M1, OLD_W1]), host("w1")],
+        Wishes(pins=["redis"], replace=["w1"], lose_data=True),
+        {"replace": [{"name": "w1", "id": "old", "role": "worker"}]},
+    ),
+    "a worker is removed": (
+        all_of(FIVE),
+        Wishes(remove=["w2"]),
+        {
+            "remove": [{"name": "w2", "id": "id-w2", "role": "worker", "alive": True}],
+            "already": ["m1", "m2", "m3", "w1"],
+        },
+    ),
+    "the leader is removed": (
+        all_of(FIVE),
+        Wishes(remove=["m1"]),
+        {
+            "primary": "m2",
+            "remove": [{"name": "m1", "id": "id-m1", "role": "manager", "alive": True}],
+        },
+    ),
+    "a dead manager is removed": (
+        all_of([M1, M2, LOST_M3], m3=host("m3", reached=False)),
+        Wishes(remove=["m3"], dead=True),
+        {"remove": [{"name": "m3", "id": "id-m3", "role": "manager", "alive": False}]},
+    ),
+    "a dead node that the inventory has forgotten": (
+        all_of([M1, node("x9", status="down")])[:1],
+        Wishes(remove=["x9"], dead=True),
+        {"remove": [{"name": "x9", "id": "id-x9", "role": "worker", "alive": False}]},
+    ),
+    "it is removed already": (
+        [host("m1", "A", [M1]), host("w1")],
+        Wishes(remove=["w1"]),
+        {"remove": [], "join_workers": [], "notices": ["w1 is not in the swarm any more."]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "wishes", "expected"), MOVES.values(), ids=MOVES)
+def test_moves(hosts: list[Host], wishes: Wishes, expected: dict[str, Any]) -> None:
+    plan = make_plan(hosts, wishes)
+    assert plan.errors == []
+    assert {key: getattr(plan, key) for key in expected} == expected
+
+
+REFUSED: dict[str, tuple[list[Host], Wishes, list[str]]] = {
+    "no manager would be left to work through": (
+        [host("m1", "A", ALL, group="workers", role="manager"), host("w1", "A", group="managers")],
+        Wishes(),
+        ["no manager of the swarm (m1) stands in the group managers"],
+    ),
+    "demoted while another one is silent": (
+        all_of(
+            [M1, M2, LOST_M3],
+            m2=host("m2", "A", [M1, M2, LOST_M3], group="workers", role="manager"),
+            m3=host("m3", reached=False),
+        ),
+        Wishes(),
+        ["m2 must stay a manager: without it 1 of 2 would answer", "Bring m3 back first"],
+    ),
+    "a node that is down is to be a manager": (
+        [
+            *all_of([*THREE, node("w1", status="down")])[:3],
+            host("w1", "A", group="managers", role="worker"),
+        ],
+        Wishes(),
+        ["w1 is not made a manager: the swarm lists it as down"],
+    ),
+    "the earlier one held data": (
+        [host("m1", "A", [M1, OLD_W1]), host("w1")],
+        Wishes(pins=["redis"]),
+        ["the earlier w1 (node old) holds redis", "node_replace.yml -e node=w1 -e data=lost"],
+    ),
+    "two of three managers installed anew": (
+        [
+            host("m1", "A", [M1, node("m2", "manager", "down", reached=False), LOST_M3]),
+            host("m2"),
+            host("m3"),
+        ],
+        Wishes(),
+        ["m2 must stay a manager"],
+    ),
+    "nothing to replace": (
+        all_of([M1, W1]),
+        Wishes(replace=["w1"]),
+        ["no earlier w1 that is down"],
+    ),
+    "removed though it holds data": (
+        [host("m1", "A", [M1, node("w1", redis="true")]), host("w1", "A")],
+        Wishes(remove=["w1"], pins=["redis"]),
+        ["w1 (node id-w1) holds redis", "-e data=lost"],
+    ),
+    "removed though it is silent": (
+        [host("m1", "A", ALL), host("w1", "A"), host("w2", reached=False)],
+        Wishes(remove=["w2"]),
+        ["w2 does not answer", "-e dead=true"],
+    ),
+    "called dead and alive": (
+        all_of(ALL),
+        Wishes(remove=["w2"], dead=True),
+        ["w2 is not dead: the swarm lists it as ready"],
+    ),
+    "a name that nobody has": (
+        all_of(ALL),
+        Wishes(remove=["w9"]),
+        ["neither the inventory nor the swarm (m1, w1, w2) has a w9"],
+    ),
+    "a living node that the inventory has forgotten": (
+        all_of(ALL)[:2],
+        Wishes(remove=["w2"]),
+        ["w2 is not in the inventory", "-e dead=true"],
+    ),
+    "the only manager is removed": (
+        all_of(ALL),
+        Wishes(remove=["m1"]),
+        ["m1 is the only manager that answers", "m1 is the only manager, and a swarm"],
+    ),
+    "removed below quorum": (
+        all_of([M1, M2, LOST_M3], m3=host("m3", reached=False)),
+        Wishes(remove=["m2"]),
+        ["m2 must stay a manager"],
+    ),
+    "there is no swarm": (
+        [host("m1"), host("w1")],
+        Wishes(remove=["w1"]),
+        ["there is no swarm yet"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("hosts", "wishes", "pieces"), REFUSED.values(), ids=REFUSED)
+def test_refused_moves(hosts: list[Host], wishes: Wishes, pieces: list[str]) -> None:
+    said = "\n".join(make_plan(hosts, wishes).errors)
+    assert all(piece in said for piece in pieces), said

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
+    MAINTENANCE,
     Desired,
     find_node,
+    inherit,
     label_text,
     place_pins,
     wanted_spec,
@@ -100,3 +102,27 @@ def test_place_pins(labels: dict[str, dict[str, str]], may: str, has: str) -> No
     desired = [Desired(name, None, {}, None, ["redis"] if name in may else []) for name in "abc"]
     placed = place_pins(desired, nodes, nodes)
     assert [one.name for one in placed if one.labels.get("redis") == "true"] == list(has)
+
+
+def test_labels_are_inherited_from_the_earlier_node() -> None:
+    labels = {"disk": "ssd", "zone": "old", MAINTENANCE: "pause"}
+    earlier = {"ID": "old", "Spec": {"Labels": labels, "Availability": "drain"}}
+    new = Desired("w1", None, {"zone": "a"}, None, inherits="old")
+    one, gone, asked = inherit(
+        [
+            new,
+            Desired("w2", None, {}, None, inherits="gone"),
+            Desired("w3", None, {}, "active", inherits="old"),
+        ],
+        [earlier],
+    )
+    # What it was before its maintenance, not what it was during it.
+    assert (one.labels, one.availability) == ({"disk": "ssd", "zone": "a"}, "pause")
+    assert (gone.labels, gone.availability) == ({}, None)
+    assert asked.availability == "active"
+
+
+def test_a_maintenance_survives_purged_labels() -> None:
+    spec = {"Labels": {"old": "1", MAINTENANCE: "active"}, "Availability": "drain"}
+    wanted = wanted_spec(spec, Desired("w1", None, {"zone": "a"}, None), purge_labels=True)
+    assert wanted["Labels"] == {"zone": "a", MAINTENANCE: "active"}

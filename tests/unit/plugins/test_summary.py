@@ -19,13 +19,15 @@ HOSTS: dict[str, dict[str, Any]] = {
 
 
 def test_node_specs() -> None:
-    assert node_specs(HOSTS, ["m1", "w1"], {"redis": ["w1"]}) == [
+    replaced = [{"name": "w1", "id": "old", "role": "worker"}]
+    assert node_specs(HOSTS, ["m1", "w1"], {"redis": ["w1"]}, replaced) == [
         {"hostname": "alpha", "labels": {"zone": "a"}, "pins": []},
         {
             "hostname": "w1",
             "labels": {"zone": "b", "disk": "ssd"},
             "pins": ["redis"],
             "availability": "drain",
+            "inherits": "old",
         },
     ]
 
