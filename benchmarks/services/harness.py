@@ -32,6 +32,12 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def kept_waiting(whom: str = "thread-self") -> float:
+    """Seconds that a process's first thread, or this thread, could have run but other programs had
+    the cores: what a measurement must leave out on a computer that does other work, too."""
+    return int(Path(f"/proc/{whom}/schedstat").read_text().split()[1]) / 1e9
+
+
 class Process:
     """A program that was started here, its CPU time and memory, and what it printed."""
 
@@ -138,14 +144,12 @@ class Service(Process):
         began = time.monotonic()
         super().__init__([sys.executable, "-m", module], {**own, **(env or {})})
         try:
-            wait_until(self._up, f"{module} answers /healthz")
+            wait_until(self._up, f"{module} answers /healthz", 60)
         except BaseException:
             output = self.output()
             self.stop()
             raise RuntimeError(f"{module} did not start:\n{output}") from None
-        # Without the time when it could have run but other programs had the cores.
-        waited = int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
-        self.seconds_to_healthy = time.monotonic() - began - waited
+        self.seconds_to_healthy = time.monotonic() - began - kept_waiting(str(self.pid))
 
     def _up(self) -> bool:
         if self.ended is not None:
