@@ -331,7 +331,7 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
         [],
     ),
     "a clock is wrong": (clock, [("error", ["their clocks are at least 90 s apart"])]),
-    "a twin": (twin, [("warning", ["earlier w1", "docker node rm old-w1"])]),
+    "a twin": (twin, [("warning", ["w1 was installed anew", "site.yml removes", "old-w1"])]),
     "a drained node": (
         set_in("status/nodes/1/availability", "drain"),
         [("notice", ["w1: it takes no new tasks: its availability is drain"])],
