@@ -304,7 +304,9 @@ def history_lines(records: Sequence[Record]) -> list[str]:
     lines: list[str] = []
     for record in records:
         mark = "*" if record is current else " "
-        images = ", ".join(f"{name} {_short(image)}" for name, image in record["images"].items())
+        images = ", ".join(
+            f"{name} {_short(image).partition(':')[2]}" for name, image in record["images"].items()
+        )
         lines.append(
             f"{mark} {record['number']}: {record['tag']}, {record['verdict']}, {record['when']} by "
             f"{record['who'] or 'unknown'}: {images}"

@@ -301,7 +301,7 @@ def test_where_a_rollback_leads(rows: list[tuple[str, str]], number: int | None)
 
 def test_history_for_people() -> None:
     newest, current, _oldest = release.history_lines(history(("1", GOOD), ("2", GOOD), ("3", BAD)))
-    assert newest.startswith("  3: 3, rolled_back, now by ann: web web:3@sha256:")
+    assert newest.startswith("  3: 3, rolled_back, now by ann: web 3@sha256:")
     assert current.startswith("* 2: 2, converged")
 
 
