@@ -26,5 +26,5 @@ class Config:
             bind=env.get("BIND") or "0.0.0.0",
             port=runtime.port(env, "PORT", 8080),
             metrics_port=runtime.port(env, "METRICS_PORT", 9090),
-            drain_seconds=runtime.seconds(env, "DRAIN_SECONDS", 3.0, most=5.0),
+            drain_seconds=runtime.seconds(env, "DRAIN_SECONDS", 3.0, most=15.0),
         )

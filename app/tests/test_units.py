@@ -64,7 +64,7 @@ GOOD = {"CONTEXT": "DEV"}
         pytest.param({**GOOD, "REDIS_PORT": "x"}, "REDIS_PORT='x' is not a TCP port", id="port"),
         pytest.param({**GOOD, "IMAGEBACKEND_PORT": "0"}, "'0' is not a TCP port", id="port 0"),
         pytest.param({**GOOD, "REDIS_DOMAIN": "a b"}, "'a b' is not a host name", id="host"),
-        pytest.param({**GOOD, "DRAIN_SECONDS": "60"}, "seconds from 0 to 5", id="drain"),
+        pytest.param({**GOOD, "DRAIN_SECONDS": "60"}, "seconds from 0 to 15", id="drain"),
         pytest.param({**GOOD, "DRAIN_SECONDS": "nan"}, "'nan' is not a number", id="nan"),
         pytest.param(
             {**GOOD, "REDIS_PASSWORD_FILE": "/no/such"}, "/no/such, which cannot be read", id="file"
