@@ -565,9 +565,9 @@ def check_published(case: Case, explained: Explained) -> list[Finding]:
     }
     findings: list[Finding] = []
     for name, checkup in case.checkups.items():
-        for port, service in (
-            owners.items() if name in case.members and not checkup["error"] else ()
-        ):
+        if name not in case.members or checkup["error"] or explained.about(name):
+            continue
+        for port, service in owners.items():
             answer = checkup["published"].get(port)
             if answer == "open":
                 continue
