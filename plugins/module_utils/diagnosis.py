@@ -82,6 +82,10 @@ class Explained:
     nodes: set[str] = field(default_factory=set)
     pairs: set[Pair] = field(default_factory=set)
 
+    def about(self, name: str) -> bool:
+        """Whether what a node does not reach is explained."""
+        return name in self.nodes or any(name in pair for pair in self.pairs)
+
 
 def diagnose(case: Case) -> list[Finding]:
     """All findings, errors first; within a level causes before what may follow from them."""
@@ -94,8 +98,8 @@ def diagnose(case: Case) -> list[Finding]:
         *check_cluster(case, explained),
         *check_services(case),
         *check_names(case, explained),
-        *check_published(case),
-        *check_certificates(case),
+        *check_published(case, explained),
+        *check_certificates(case, explained),
         *check_room(case),
     ]
     return sorted(dict.fromkeys(findings), key=lambda finding: LEVELS.index(finding.level))
@@ -551,7 +555,7 @@ def _check_view(
     return [warning(where, text, remedy)]
 
 
-def check_published(case: Case) -> list[Finding]:
+def check_published(case: Case, explained: Explained) -> list[Finding]:
     """Published TCP ports through every node's own part of the routing mesh."""
     owners = {
         str(port["published"]): service["full_name"]
@@ -561,9 +565,9 @@ def check_published(case: Case) -> list[Finding]:
     }
     findings: list[Finding] = []
     for name, checkup in case.checkups.items():
-        for port, service in (
-            owners.items() if name in case.members and not checkup["error"] else ()
-        ):
+        if name not in case.members or checkup["error"] or explained.about(name):
+            continue
+        for port, service in owners.items():
             answer = checkup["published"].get(port)
             if answer == "open":
                 continue
@@ -582,7 +586,7 @@ def seconds_until(text: str, now: float) -> float:
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) - now
 
 
-def check_certificates(case: Case) -> list[Finding]:
+def check_certificates(case: Case, explained: Explained) -> list[Finding]:
     """The nodes' own, the Swarm's CA, the registries'."""
     findings: list[Finding] = []
     life = case.status.get("certificate_seconds") or 90 * DAY
@@ -604,6 +608,8 @@ def check_certificates(case: Case) -> list[Finding]:
         root = case.checkups[host.name]["root_certificate_not_after"]
         if root:
             roots.setdefault(root, []).append(host.name)
+        if explained.about(host.name):
+            continue  # the way to a registry leads through the mesh
         for name, found in case.checkups[host.name]["registries"].items():
             key = (name, found["not_after"] or "", found["error"] or "")
             registries.setdefault(key, []).append(host.name)

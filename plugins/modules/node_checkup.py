@@ -226,7 +226,8 @@ def look_at_ingress(engine: Engine, address: str) -> dict[str, str]:
         return {}
     services = inside.parse_services(engine.get(f"/networks/{ingress[0]['Id']}", verbose="true"))
     ports = sorted({str(port) for one in services.values() for port in one["published"]})
-    return inside.each_inside(None, lambda port: inside.knock(address, int(port)), ports)
+    # Three tries meet different tasks: one that has just gone does not count.
+    return inside.each_inside(None, lambda port: inside.knock(address, int(port), tries=3), ports)
 
 
 def look_at_engine(docker_host: str, address: str) -> dict[str, Any]:

@@ -171,6 +171,7 @@ def stopped(cluster: Cluster) -> None:
     info, checkup = cluster.infos["w2"], cluster.checkups["w2"]
     info["engine"]["running"] = False
     info["swarm"].update(state="inactive", node_id=None, node_addr=None)
+    checkup["registries"]["registry:5443"]["error"] = "Connection refused"
     checkup.update(networks={}, published={}, error="the Docker Engine does not answer")
     for other in ("m1", "w1"):
         cluster.silence("gossip", "w2", other)
@@ -191,6 +192,8 @@ def cut(cluster: Cluster) -> None:
     cluster.cut("w2")
     cluster.checkups["w1"]["networks"][NET]["reached"]["10.0.1.4"] = "silent"
     cluster.checkups["w2"]["networks"][NET]["reached"]["10.0.1.3"] = "silent"
+    cluster.checkups["w2"]["published"]["80"] = "silent"
+    cluster.checkups["w2"]["registries"]["registry:5443"]["error"] = "timed out"
     cluster.status["nodes"][2]["status"] = "down"
 
 
