@@ -10,9 +10,14 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import (
-    Host,
+    Plan,
     Wishes,
+    inventory_hosts,
     make_plan,
+)
+from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import (
+    Recovery,
+    plan_recovery,
 )
 
 
@@ -36,28 +41,26 @@ class ActionModule(ActionBase):
                 "dead": {"type": "bool", "default": False},
                 "replace": {"type": "list", "elements": "str", "default": []},
                 "lose_data": {"type": "bool", "default": False},
+                "survivor": {"type": "str"},
+                "unlocks": {"type": "bool", "default": False},
                 "fail": {"type": "bool", "default": True},
             }
         )
-        hosts: list[Host] = []
-        for group in ("managers", "workers"):
-            names = args[group]
-            for name in task_vars["groups"].get(group, []) if names is None else names:
-                variables = task_vars["hostvars"][name]
-                info = variables.get(args["info_variable"]) or {}
-                hosts.append(
-                    Host(
-                        name=name,
-                        group=group,
-                        address=str(variables.get("ansible_host") or name),
-                        info=info if "swarm" in info else None,
-                    )
-                )
+        groups = {
+            group: task_vars["groups"].get(group, []) if args[group] is None else args[group]
+            for group in ("managers", "workers")
+        }
+        hosts = inventory_hosts(task_vars["hostvars"], groups, args["info_variable"])
         wishes = Wishes(**{one.name: args[one.name] for one in dataclasses.fields(Wishes)})
-        plan = make_plan(hosts, wishes)
+        plan: Plan | Recovery = (
+            make_plan(hosts, wishes)
+            if args["survivor"] is None
+            else plan_recovery(hosts, args["survivor"])
+        )
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.notices:
             result["warnings"] = plan.notices
         if plan.errors and args["fail"]:
-            result.update(failed=True, msg="\n".join(plan.errors))
+            # A refusal is nothing but its sentences: people read it.
+            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
         return result

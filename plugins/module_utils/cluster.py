@@ -59,6 +59,7 @@ class Wishes:
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
     lose_data: bool = False  # what stood on a disk that goes is not needed
+    unlocks: bool = False  # a run like this one unlocks what is locked, so it is no problem
 
 
 @dataclass
@@ -81,14 +82,35 @@ class Plan:
     # Nodes to be removed: {name, id, role, alive (whether there is something to drain)}.
     remove: list[dict[str, Any]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    autolock: bool | None = None
+    unlocks: bool = False
     node_ids: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
 
+def inventory_hosts(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    info_variable: str,
+) -> list[Host]:
+    """The hosts of the groups managers and workers, with what host_info registered for each."""
+    return [
+        Host(
+            name=name,
+            group=group,
+            address=str(hostvars[name].get("ansible_host") or name),
+            info=info if "swarm" in info else None,
+        )
+        for group in ("managers", "workers")
+        for name in groups.get(group, [])
+        for info in [hostvars[name].get(info_variable) or {}]
+    ]
+
+
 def make_plan(hosts: Sequence[Host], wishes: Wishes = Wishes()) -> Plan:
     """The plan for these hosts, in the order of the inventory; every problem at once."""
-    plan = Plan(silent=[host.name for host in hosts if not host.usable])
+    plan = Plan(unlocks=wishes.unlocks, silent=[host.name for host in hosts if not host.usable])
     for host in hosts:
         if not host.usable:
             why = "cannot be reached" if host.info is None else "has a Docker Engine that is silent"
@@ -141,6 +163,7 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
     primary, nodes = _find_primary(plan, hosts, cluster_id, wishes)
     if primary:
         plan.primary = primary.name
+        plan.autolock = primary.swarm.get("autolock")
         plan.primary_address = f"{primary.swarm.get('node_addr') or primary.address}:{CLUSTER_PORT}"
     for host in hosts:
         if host.usable and host.name not in wishes.remove:
@@ -181,8 +204,8 @@ def _find_primary(
         plan.errors.append(
             f"the swarm {cluster_id} has no quorum: {', '.join(h.name for h in know)} belong to "
             f"it, but none of them answers with a leader{f' ({said})' if said else ''}. Start the "
-            "other managers; if they are lost for good, run 'docker swarm init "
-            "--force-new-cluster' on the one that survived."
+            "other managers; if they are lost for good: ansible-playbook "
+            f"playbooks/recover_quorum.yml -e survivor={know[0].name}"
         )
     return None, {}
 
@@ -202,10 +225,18 @@ def _plan_host(
         )
         return
     if swarm.get("state") == "locked":
-        plan.errors.append(
-            f"{name} is a locked manager of the swarm {cluster_id}. Run 'docker swarm unlock' on "
-            "it with the swarm's key."
-        )
+        if plan.unlocks and plan.primary:
+            plan.notices.append(f"{name} is locked and would be unlocked.")
+        elif plan.unlocks:
+            plan.errors.append(
+                f"{name} is locked and would be unlocked, but a dry run cannot see what is behind "
+                "the lock, and no other manager answers. Run it without --check."
+            )
+        else:
+            plan.errors.append(
+                f"{name} is a locked manager of the swarm {cluster_id}. Run site.yml, which "
+                "unlocks it with the key that it kept, or 'docker swarm unlock' on it."
+            )
         return
     node_id: str = swarm.get("node_id") or ""
     if nodes and node_id not in nodes:

@@ -159,6 +159,7 @@ def summarise_swarm(
     member = swarm.get("LocalNodeState", "inactive") != "inactive"
     cluster = (swarm.get("Cluster") or {}).get("ID")
     control = bool(swarm.get("ControlAvailable"))
+    encryption = ((swarm.get("Cluster") or {}).get("Spec") or {}).get("EncryptionConfig") or {}
     return {
         "state": swarm.get("LocalNodeState") or "inactive",
         "node_id": swarm.get("NodeID") or (certificate.get("node_id") if member else None),
@@ -169,6 +170,7 @@ def summarise_swarm(
         "certificate_not_after": certificate.get("not_after") if member else None,
         "managers": [manager["Addr"] for manager in swarm.get("RemoteManagers") or []],
         "error": swarm.get("Error") or None,
+        "autolock": bool(encryption.get("AutoLockManagers")) if cluster else None,
         "nodes": [],
     }
 

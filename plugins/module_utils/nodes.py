@@ -134,3 +134,38 @@ def visible(spec: Mapping[str, Any]) -> dict[str, Any]:
         "labels": dict(sorted((spec.get("Labels") or {}).items())),
         "availability": spec.get("Availability", "active"),
     }
+
+
+@dataclass(frozen=True)
+class Heir:
+    """A ready node, what its Down twins leave to it, and the twins with their roles."""
+
+    node: Mapping[str, Any]
+    spec: Mapping[str, Any]
+    twins: tuple[Mapping[str, Any], ...]
+
+
+def heirs(nodes: Sequence[Mapping[str, Any]], hostnames: Sequence[str] | None = None) -> list[Heir]:
+    """Nodes that took the place of others of the same host name, of all or of these names.
+
+    A machine that left or was reinstalled joins under a new id, and its old entry stays behind
+    with the labels that placements rely on (moby#24106). What the ready one says itself counts
+    more; of several twins the youngest.
+    """
+    found: list[Heir] = []
+    for node in nodes:
+        name = (node.get("Description") or {}).get("Hostname")
+        same = [one for one in nodes if (one.get("Description") or {}).get("Hostname") == name]
+        twins = sorted(
+            (one for one in same if _state(one) == "down"), key=lambda one: one.get("CreatedAt", "")
+        )
+        ready = [one for one in same if _state(one) == "ready"]
+        if _state(node) != "ready" or not twins or len(ready) > 1:
+            continue
+        if hostnames is not None and name not in hostnames:
+            continue
+        labels: dict[str, str] = {}
+        for one in [*twins, node]:
+            labels.update((one.get("Spec") or {}).get("Labels") or {})
+        found.append(Heir(node, {**node["Spec"], "Labels": labels}, tuple(twins)))
+    return found

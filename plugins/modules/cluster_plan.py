@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Compares what M(monsterstack.swarm.host_info) registered on every host with the inventory.
   - Refuses, with one sentence each, whatever would join a host to the wrong swarm.
+  - With O(survivor), decides instead how a swarm without quorum is recovered.
   - Runs on the controller and contacts no host.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
@@ -47,6 +48,14 @@ options:
     default: []
   lose_data:
     description: Remove or replace a node though it holds one of O(pins).
+  survivor:
+    description:
+      - The manager that makes a quorum of its own, when the others are lost.
+      - Refused while there is a quorum. The result is then RV(survivor), RV(cluster_id), RV(force),
+        RV(rejoin), RV(answering), RV(errors) and RV(notices).
+    type: str
+  unlocks:
+    description: Whether a run like this one, but without check mode, unlocks locked managers.
     type: bool
     default: false
   fail:
@@ -138,6 +147,32 @@ node_ids:
   description: Node ID by host, of the hosts that are in the swarm.
   returned: always
   type: dict
+autolock:
+  description: Whether the swarm locks managers that restart; null where that is not known.
+  returned: when O(survivor) is not given
+  type: bool
+unlocks:
+  description: The same as O(unlocks).
+  returned: when O(survivor) is not given
+  type: bool
+survivor:
+  description: The same as O(survivor).
+  returned: when O(survivor) is given
+  type: str
+force:
+  description: Whether the survivor still has to become a cluster of its own.
+  returned: when O(survivor) is given
+  type: bool
+rejoin:
+  description: Managers that believe in the old quorum, and have to leave before they join again.
+  returned: when O(survivor) is given
+  type: list
+  elements: str
+answering:
+  description: Hosts that can be worked with.
+  returned: when O(survivor) is given
+  type: list
+  elements: str
 errors:
   description: What forbids to go on, each with its remedy.
   returned: always
@@ -164,6 +199,8 @@ def main() -> None:
             "dead": {"type": "bool", "default": False},
             "replace": {"type": "list", "elements": "str", "default": []},
             "lose_data": {"type": "bool", "default": False},
+            "survivor": {"type": "str"},
+            "unlocks": {"type": "bool", "default": False},
             "fail": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

@@ -96,6 +96,7 @@ swarm:
     - C(state) is inactive, pending, active, error or locked.
     - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
       C(certificate_not_after), C(managers), C(error).
+    - C(autolock) says whether managers are locked when they restart; null where only they know.
     - C(nodes) lists all nodes where the host is a manager that the cluster answers.
   returned: always
   type: dict

@@ -155,7 +155,7 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     ),
     "a locked manager": (
         [host("m1", "A", state="locked"), host("w1", "A")],
-        ["m1 is a locked manager", "docker swarm unlock"],
+        ["m1 is a locked manager", "site.yml", "docker swarm unlock"],
     ),
     "no quorum": (
         [
@@ -163,7 +163,7 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
             host("m2", reached=False),
             host("m3", reached=False),
         ],
-        ["no quorum: m1", "does not have a leader", "--force-new-cluster"],
+        ["no quorum: m1", "does not have a leader", "recover_quorum.yml -e survivor=m1"],
     ),
     "a swarm on workers only": (
         [host("m1"), host("w1", "B"), host("w2", "B")],
@@ -421,3 +421,22 @@ REFUSED: dict[str, tuple[list[Host], Wishes, list[str]]] = {
 def test_refused_moves(hosts: list[Host], wishes: Wishes, pieces: list[str]) -> None:
     said = "\n".join(make_plan(hosts, wishes).errors)
     assert all(piece in said for piece in pieces), said
+
+
+# Each row: hosts of which m2 is locked; a piece of the error or of the notice of a dry run.
+LOCKED: dict[str, tuple[list[Host], str, str]] = {
+    "another manager answers": (
+        [host("m1", "A", THREE), host("m2", "A", state="locked")],
+        "",
+        "m2 is locked and would be unlocked.",
+    ),
+    "nobody does": ([host("m2", "A", state="locked")], "cannot see what is behind the lock", ""),
+}
+
+
+@pytest.mark.parametrize(("hosts", "error", "notice"), LOCKED.values(), ids=LOCKED)
+def test_locked_in_a_dry_run(hosts: list[Host], error: str, notice: str) -> None:
+    plan = make_plan(hosts, Wishes(unlocks=True))
+    assert len(plan.errors) == bool(error)
+    assert error in "".join(plan.errors)
+    assert notice in "".join(plan.notices)

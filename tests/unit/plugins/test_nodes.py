@@ -10,6 +10,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     MAINTENANCE,
     Desired,
     find_node,
+    heirs,
     inherit,
     label_text,
     place_pins,
@@ -126,3 +127,59 @@ def test_a_maintenance_survives_purged_labels() -> None:
     spec = {"Labels": {"old": "1", MAINTENANCE: "active"}, "Availability": "drain"}
     wanted = wanted_spec(spec, Desired("w1", None, {"zone": "a"}, None), purge_labels=True)
     assert wanted["Labels"] == {"zone": "a", MAINTENANCE: "active"}
+
+
+def machine(node_id: str, name: str, state: str, created: str = "", **labels: str) -> Any:
+    return {
+        **node(node_id, name, state),
+        "CreatedAt": created,
+        "Spec": {"Role": "worker", "Labels": labels},
+    }
+
+
+# Each row: the nodes; which twins have which heir; the heir's labels.
+HEIRS: dict[str, tuple[list[Any], dict[str, list[str]], dict[str, str]]] = {
+    "no twins": ([machine("a", "w1", "ready", zone="a")], {}, {}),
+    "one twin leaves its labels": (
+        [machine("old", "w1", "down", zone="a", redis="true"), machine("a", "w1", "ready")],
+        {"a": ["old"]},
+        {"zone": "a", "redis": "true"},
+    ),
+    "its own labels count more": (
+        [machine("old", "w1", "down", zone="a"), machine("a", "w1", "ready", zone="b")],
+        {"a": ["old"]},
+        {"zone": "b"},
+    ),
+    "of two twins the younger": (
+        [
+            machine("a", "w1", "ready"),
+            machine("new", "w1", "down", "2026-02", zone="b"),
+            machine("old", "w1", "down", "2026-01", zone="a", disk="ssd"),
+        ],
+        {"a": ["old", "new"]},
+        {"zone": "b", "disk": "ssd"},
+    ),
+    "a dead node without heir": (
+        [machine("old", "w2", "down", redis="true"), machine("a", "w1", "ready")],
+        {},
+        {},
+    ),
+    "two heirs are none": (
+        [machine("old", "w1", "down"), machine("a", "w1", "ready"), machine("b", "w1", "ready")],
+        {},
+        {},
+    ),
+    "not the name that is asked for": (
+        [machine("old", "w9", "down"), machine("a", "w9", "ready")],
+        {},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("nodes", "twins", "labels"), HEIRS.values(), ids=HEIRS)
+def test_heirs(nodes: list[Any], twins: dict[str, list[str]], labels: dict[str, str]) -> None:
+    found = heirs(nodes, ["w1", "w2"])
+    assert {heir.node["ID"]: [twin["ID"] for twin in heir.twins] for heir in found} == twins
+    for heir in found:
+        assert heir.spec == {"Role": "worker", "Labels": labels}

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""backup_plan: see the module of that name for its documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
+    BackupPlan,
+    RestorePlan,
+    plan_backup,
+    plan_restore,
+)
+from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import inventory_hosts
+
+
+class ActionModule(ActionBase):
+    """Works on the controller alone, from what was registered on every host."""
+
+    _requires_connection = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            argument_spec={
+                "managers": {"type": "list", "elements": "str"},
+                "workers": {"type": "list", "elements": "str"},
+                "info_variable": {"type": "str", "default": "__host_info"},
+                "looked_variable": {"type": "str", "default": "__looked"},
+                "volumes": {"type": "list", "elements": "dict", "default": []},
+                "not_kept": {"type": "list", "elements": "str", "default": []},
+                "manifest": {"type": "dict"},
+                "archive": {"type": "str", "default": "the archive"},
+            }
+        )
+        groups = {
+            group: task_vars["groups"].get(group, []) if args[group] is None else args[group]
+            for group in ("managers", "workers")
+        }
+        hosts = inventory_hosts(task_vars["hostvars"], groups, args["info_variable"])
+        plan: BackupPlan | RestorePlan
+        if args["manifest"] is None:
+            looked = {
+                host.name: task_vars["hostvars"][host.name].get(args["looked_variable"]) or {}
+                for host in hosts
+            }
+            at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at)
+        else:
+            plan = plan_restore(hosts, args["manifest"], args["archive"])
+        result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
+        if plan.errors:
+            # A refusal is nothing but its sentences: people read it.
+            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
+        return result

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_plan
+short_description: Decide what a backup copies from where, or where its parts go back to
+version_added: 0.1.0
+description:
+  - Without O(manifest) it plans a backup from what M(monsterstack.swarm.host_info) and
+    M(monsterstack.swarm.node_archive) registered on every host.
+  - With O(manifest) it plans how that archive is restored onto the hosts of the inventory.
+  - Refuses, with one sentence each, what would lose a quorum, overwrite data or leave a part out.
+  - Runs on the controller and contacts no host.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  managers:
+    description: The inventory's managers. Default is the group C(managers).
+    type: list
+    elements: str
+  workers:
+    description: The inventory's workers. Default is the group C(workers).
+    type: list
+    elements: str
+  info_variable:
+    description: Name of the variable in which every host has its M(monsterstack.swarm.host_info).
+    type: str
+    default: __host_info
+  looked_variable:
+    description: The same of M(monsterstack.swarm.node_archive).
+    type: str
+    default: __looked
+  volumes:
+    description: The volumes to keep, as M(monsterstack.swarm.node_archive) takes them.
+    type: list
+    elements: dict
+    default: []
+  not_kept:
+    description: Names of volumes that nobody asked to keep.
+    type: list
+    elements: str
+    default: []
+  manifest:
+    description: The manifest of an archive that is to be restored.
+    type: dict
+  archive:
+    description: The archive's name, for messages.
+    type: str
+    default: the archive
+attributes:
+  check_mode:
+    description: Runs in check mode, and does the same.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Plan the backup
+  monsterstack.swarm.backup_plan:
+    volumes: [{name: shop_data, service: shop_db}]
+  run_once: true
+  register: __backup_plan
+"""
+
+RETURN = r"""
+copied_from:
+  description: The manager whose state is copied.
+  returned: when O(manifest) is not given
+  type: str
+manifest:
+  description: What the archive will say of itself, but for the volumes.
+  returned: when O(manifest) is not given
+  type: dict
+target:
+  description: The manager that gets the state.
+  returned: when O(manifest) is given
+  type: str
+resumed:
+  description: Whether the archive's swarm is there already, so that nothing is overwritten.
+  returned: when O(manifest) is given
+  type: bool
+force:
+  description: Whether the manager still has to become a cluster of its own.
+  returned: when O(manifest) is given
+  type: bool
+volumes:
+  description: Volumes to put back, by host, as M(monsterstack.swarm.node_archive) takes them.
+  returned: when O(manifest) is given
+  type: dict
+steps:
+  description: The same in words.
+  returned: when O(manifest) is given
+  type: list
+  elements: str
+errors:
+  description: What forbids to go on, each with its remedy.
+  returned: always
+  type: list
+  elements: str
+notices:
+  description: What a person should know.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "managers": {"type": "list", "elements": "str"},
+            "workers": {"type": "list", "elements": "str"},
+            "info_variable": {"type": "str", "default": "__host_info"},
+            "looked_variable": {"type": "str", "default": "__looked"},
+            "volumes": {"type": "list", "elements": "dict", "default": []},
+            "not_kept": {"type": "list", "elements": "str", "default": []},
+            "manifest": {"type": "dict"},
+            "archive": {"type": "str", "default": "the archive"},
+        },
+        supports_check_mode=True,
+    )
+    module.fail_json(msg="backup_plan runs on the controller: its action plugin was not found.")
+
+
+if __name__ == "__main__":
+    main()

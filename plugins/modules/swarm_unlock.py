@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swarm_unlock
+short_description: Give a locked manager its key
+version_added: 0.1.0
+description:
+  - With autolock a manager whose engine restarts waits for the swarm's unlock key.
+  - The key goes over the engine's socket. It never stands in a result or a command.
+author: The monsterstack.swarm contributors (@monsterstack)
+options:
+  key:
+    description: The key, as C(docker swarm unlock-key) shows it.
+    type: str
+    required: true
+  timeout:
+    description: How many seconds to wait until the manager takes part in the swarm again.
+    type: int
+    default: 60
+  docker_host:
+    description: The engine's socket.
+    type: str
+    default: unix:///var/run/docker.sock
+attributes:
+  check_mode:
+    description: Predicts the change, without trying the key.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Unlock this manager
+  monsterstack.swarm.swarm_unlock:
+    key: "{{ vault_unlock_key }}"
+"""
+
+RETURN = r"""
+state:
+  description: The node's state afterwards, such as active; locked in check mode.
+  returned: success
+  type: str
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    ENGINE_OPTIONS,
+    Engine,
+    EngineError,
+)
+
+
+def state_of(engine: Engine) -> str:
+    """LocalNodeState of the engine."""
+    return str((engine.get("/info").get("Swarm") or {}).get("LocalNodeState") or "inactive")
+
+
+def run(module: AnsibleModule, engine: Engine) -> None:
+    state = state_of(engine)
+    if state != "locked" or module.check_mode:
+        module.exit_json(changed=state == "locked", state=state)
+    try:
+        engine.post("/swarm/unlock", {"UnlockKey": module.params["key"].strip()})
+    except EngineError as error:
+        if "invalid key" not in str(error):
+            raise
+        module.fail_json(
+            msg="the manager does not accept this key: it is another swarm's, or an older one. "
+            "'docker swarm unlock-key' on a manager that is not locked shows the right one."
+        )
+    # Without the others there is no quorum, and this one stays pending: that is theirs to mend.
+    end = time.monotonic() + module.params["timeout"]
+    while (state := state_of(engine)) in ("locked", "pending") and time.monotonic() < end:
+        time.sleep(0.5)
+    module.exit_json(changed=True, state=state)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "key": {"type": "str", "required": True, "no_log": True},
+            "timeout": {"type": "int", "default": 60},
+            **ENGINE_OPTIONS,
+        },
+        supports_check_mode=True,
+    )
+    try:
+        run(module, Engine(module.params["docker_host"]))
+    except EngineError as error:
+        module.fail_json(msg=f"the manager could not be unlocked: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Copies of volumes: what comes back is what went, and nothing that is there is overwritten."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.monsterstack.swarm.plugins.modules import node_archive
+from ansible_collections.monsterstack.swarm.plugins.modules.node_archive import (
+    RESTORED,
+    UNFINISHED,
+    ArchiveError,
+    Node,
+    pack,
+    size_of,
+    unpack,
+)
+
+
+class Volumes:
+    """An engine with one volume that exists already, with these labels."""
+
+    def __init__(self, mountpoint: Path, labels: dict[str, str] | None) -> None:
+        self._answer = {"Mountpoint": str(mountpoint), "Labels": labels}
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        assert path == "/volumes/create"
+        if self._answer["Labels"] is None:
+            self._answer["Labels"] = body["Labels"]
+        return self._answer
+
+
+def node(mountpoint: Path, labels: dict[str, str] | None = None) -> Node:
+    made = Node.__new__(Node)
+    made.engine = Volumes(mountpoint, labels)  # type: ignore[assignment]
+    made.module = SimpleNamespace(params={})
+    return made
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    """A copy of a volume with a folder, a link and modes."""
+    source = tmp_path / "source"
+    (source / "deep" / "er").mkdir(parents=True)
+    (source / "deep" / "er" / "file").write_text("data")
+    (source / "run").write_text("#!/bin/sh\n")
+    (source / "run").chmod(0o750)
+    (source / "link").symlink_to("deep/er/file")
+    source.chmod(0o711)
+    packed = pack(source, tmp_path / "volume.tar")
+    assert packed["bytes"] == (tmp_path / "volume.tar").stat().st_size
+    return tmp_path / "volume.tar"
+
+
+def look(folder: Path) -> dict[str, tuple[int, str]]:
+    """Mode and content (or target) by path."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        text = os.readlink(path) if path.is_symlink() else ""
+        text = text or (path.read_text() if path.is_file() else "")
+        found[str(path.relative_to(folder))] = (path.lstat().st_mode, text)
+    return found
+
+
+def test_round_trip(tar: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    unpack(tar, target)
+    assert look(target) == look(tmp_path / "source")
+    assert size_of(target) == len("data") + len("#!/bin/sh\n")
+
+
+LABELS = {"x": "y", RESTORED: "a.cluster"}
+VOLUME = {"name": "shop_data", "labels": LABELS}
+
+# Each row: what the volume holds, its labels when it is there already, whether it is written.
+TARGETS: dict[str, tuple[list[str], dict[str, str] | None, bool]] = {
+    "new": ([], None, True),
+    "there and empty": ([], {}, True),
+    "half written by an interrupted run": (["deep", f"{UNFINISHED}/run"], LABELS, True),
+    "written by an earlier run": (["data"], LABELS, False),
+}
+
+
+@pytest.mark.parametrize(("held", "labels", "written"), TARGETS.values(), ids=TARGETS)
+def test_unpack_volume(
+    held: list[str], labels: dict[str, str] | None, written: bool, tar: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "_data"
+    target.mkdir()
+    for name in held:
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text("old")
+    before = look(target)
+    assert node(target, labels).unpack_volume(VOLUME, tar) is written
+    assert look(target) == (look(tmp_path / "source") if written else before)
+    if written:
+        assert target.stat().st_mode & 0o777 == 0o711
+
+
+@pytest.mark.parametrize("labels", [{}, {RESTORED: "b.cluster"}], ids=["foreign", "another backup"])
+def test_data_are_not_overwritten(labels: dict[str, str], tar: Path, tmp_path: Path) -> None:
+    target = tmp_path / "_data"
+    target.mkdir()
+    (target / "data").write_text("precious")
+    with pytest.raises(ArchiveError, match="docker volume rm shop_data"):
+        node(target, labels).unpack_volume(VOLUME, tar)
+    assert look(target)["data"][1] == "precious"
+
+
+def test_the_engine_is_started_again_after_a_failed_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(node_archive, "systemctl", lambda _module, *words: said.append(words[0]))
+    monkeypatch.setattr(node_archive, "wait_for_engine", lambda _engine: said.append("answers"))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    with pytest.raises(OSError, match="full"), node_archive.engine_stopped(None, None):  # type: ignore[arg-type]
+        raise OSError("full")
+    assert said == ["stop", "start", "answers"]
