@@ -166,7 +166,9 @@ class Pace:
 
 
 def pace(rollout: Rollout) -> Pace | None:
-    """Of a rollout that Swarm completed; None when it completed none since it began."""
+    """Of a good rollout; None of a bad one, and where Swarm completed no update since it began."""
+    if rollout.run.code != 0:
+        return None
     manager = cluster().managers[0]
     listed = manager.docker("service inspect " + " ".join(f"{STACK}_{name}" for name in SERVICES))
     spans: list[tuple[float, float, float, float]] = []
@@ -175,6 +177,8 @@ def pace(rollout: Rollout) -> Pace | None:
         begun = _epoch(update.get("StartedAt"))
         if update.get("State") != "completed" or begun < rollout.began:
             continue
+        if service["Spec"]["Mode"] != service.get("PreviousSpec", {}).get("Mode"):
+            continue  # tasks that are added start all at once
         config = service["Spec"]["UpdateConfig"]
         name = service["Spec"]["Name"]
         tasks = manager.docker(

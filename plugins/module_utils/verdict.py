@@ -294,7 +294,7 @@ def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
     if task["Status"]["State"] == "running":
         return f"{what} runs{where}, {_changed_at(task) - _created(task):.1f} s after its making"
     if _ended_badly(task, service):
-        return f"{what} ended{where}: {_error(task) or _exit_text(task)}"
+        return f"{what} ended{where}: {_error(task) or _exit_text(task, service)}"
     if task["Status"]["State"] in ("shutdown", "remove"):
         return f"{what} was stopped{where}"
     reason = f": {_error(task)}" if _error(task) else ""
@@ -479,7 +479,7 @@ def _last_failure(
     if not chosen:
         return None
     task = chosen[0]
-    text = _error(task) or _exit_text(task)
+    text = _error(task) or _exit_text(task, service)
     node = names.get(task.get("NodeID", ""))
     # What never had a container has no log.
     ran = bool((task["Status"].get("ContainerStatus") or {}).get("ContainerID"))
@@ -490,11 +490,27 @@ def _is_gone(task: Api) -> bool:
     return task["Status"]["State"] in GONE
 
 
-def _exit_text(task: Api) -> str:
+def _unhealthy_after(service: Api) -> float:
+    """Seconds before which no health check can have failed often enough; infinite without one."""
+    check = service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Healthcheck") or {}
+    if not check.get("Test") or check["Test"][0] == "NONE":
+        return float("inf")
+    # Docker's own defaults where nothing is said: 30 s, three times.
+    return float((check.get("Interval") or 30e9) / 1e9 * (check.get("Retries") or 3))
+
+
+def _exit_text(task: Api, service: Api) -> str:
     status = task["Status"]
     code = (status.get("ContainerStatus") or {}).get("ExitCode")
     if status["State"] == "complete" or code == 0:
-        return "the process ended by itself with exit code 0"
+        lived = _changed_at(task) - _created(task)
+        if lived < _unhealthy_after(service):
+            return "the process ended by itself with exit code 0"
+        # Swarm says no more of what it stopped for its health than of what went by itself.
+        return (
+            f"exit code 0 after {lived:.0f} s: its health check failed and Swarm stopped it, "
+            "or the process ended by itself"
+        )
     if code is not None:
         return f"the task is {status['State']}, exit code {code}"
     return f"the task is {status['State']}: {status.get('Message') or 'no reason given'}"

@@ -141,8 +141,8 @@ def unhealthy_later(sources: Sources) -> None:
 BROKEN = {
     "exits 1 at start": (exits_1, "the table is missing"),
     "exits 0 at start": (exits_0, "nothing to do"),
-    "starts, never healthy": (never_healthy, "unhealthy"),
-    "healthy, then unhealthy": (unhealthy_later, "unhealthy"),
+    "starts, never healthy": (never_healthy, "its health check failed"),
+    "healthy, then unhealthy": (unhealthy_later, "its health check failed"),
 }
 
 

@@ -466,6 +466,33 @@ def test_last_error(failed: dict[str, Any], text: str) -> None:
     assert text in (result.last_error or "")
 
 
+CHECKED = {"Test": ["CMD", "check"], "Interval": 5 * 10**9, "Retries": 3}
+EXITS: dict[str, tuple[float, dict[str, Any] | None, str]] = {
+    "at once": (2, CHECKED, "the process ended by itself with exit code 0"),
+    "late enough to have been unhealthy": (
+        20,
+        CHECKED,
+        "exit code 0 after 20 s: its health check failed and Swarm stopped it, "
+        "or the process ended by itself",
+    ),
+    "late, without a health check": (20, None, "the process ended by itself with exit code 0"),
+    "late, the check is off": (
+        20,
+        {"Test": ["NONE"]},
+        "the process ended by itself with exit code 0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lived", "check", "text"), EXITS.values(), ids=EXITS)
+def test_a_silent_exit(lived: float, check: dict[str, Any] | None, text: str) -> None:
+    found = service("rollback_completed")
+    found["Spec"]["TaskTemplate"]["ContainerSpec"]["Healthcheck"] = check
+    failed = task("f", "complete", exit=0, age=10, created=10 + lived)
+    result = look([], [failed, *OLD], services=[found])["web"]
+    assert result.last_error == f"{text} (on host-n1)"
+
+
 def test_what_never_ran_has_no_log() -> None:
     waiting = task("b", "pending", slot=2, node="", err="no suitable node")
     assert look([GOOD[0], waiting])["web"].failed_task is None
