@@ -48,6 +48,8 @@ options:
     default: []
   lose_data:
     description: Remove or replace a node though it holds one of O(pins).
+    type: bool
+    default: false
   survivor:
     description:
       - The manager that makes a quorum of its own, when the others are lost.
