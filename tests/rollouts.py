@@ -72,6 +72,8 @@ class Rollout:
         if self.run.code == 0:
             return good[1] if good else "done"
         back = ", put back" if "was put back: converged" in self.run.text else ""
+        if good:
+            return f"{good[1]}, but not every node answers"
         return f"{bad[1]}{back}" if bad else "refused"
 
 

@@ -30,7 +30,7 @@ from tests.rollouts import (
 
 pytestmark = pytest.mark.machines
 
-UNHEALTHY_AFTER = 6  # seconds: after the first good check, inside the monitor's window
+UNHEALTHY_AFTER = 10  # seconds: after the first good check, inside the monitor's window
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +132,10 @@ def never_healthy(sources: Sources) -> None:
 
 def unhealthy_later(sources: Sources) -> None:
     age = "float(open('/proc/uptime').read().split()[0]) - int(stat) / 100"
+    # After the real check: whoever calls himself healthy before he listens gets visitors too early.
     sources.health(
-        "stat = open('/proc/1/stat').read().rpartition(')')[2].split()[19]\n"
+        (sources.root / "app/healthcheck.py").read_text()
+        + "stat = open('/proc/1/stat').read().rpartition(')')[2].split()[19]\n"
         f"raise SystemExit({age} > {UNHEALTHY_AFTER})\n"
     )
 
@@ -277,8 +279,11 @@ def test_a_plug_is_pulled(tmp_path: Path, sources: Sources, table: Table) -> Non
     rollout = update.finish()
     subprocess.run([*lab, "on", victim.name], check=True)
     table.add("plug pulled", rollout)
-    good = rollout.run.code == 0
-    assert versions_without(victim.name) == ({"7.0"} if good else before), rollout.run.output
+    # Either way it says so; that a node is off is no success, even if the release is one.
+    back = "was put back" in rollout.run.text
+    assert versions_without(victim.name) == (before if back else {"7.0"}), rollout.run.output
+    assert back or "release 7.0: converged" in rollout.run.text
+    assert rollout.run.code == 0 or back or victim.address in rollout.run.text
     # Through the others only those are lost that were sent to its tasks before they were missed.
     offset = pulled - rollout.report["started"]
     late = [
