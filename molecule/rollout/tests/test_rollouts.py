@@ -249,6 +249,7 @@ def test_the_same_forced(tmp_path: Path, sources: Sources, table: Table) -> None
 def test_the_registry_goes_down(tmp_path: Path, sources: Sources, table: Table) -> None:
     manager = cluster().managers[0]
     before = images()
+    sources.at_start("print('an image that no node has yet')")
     update = Background(
         tmp_path,
         "rolling_update.yml",
@@ -260,6 +261,7 @@ def test_the_registry_goes_down(tmp_path: Path, sources: Sources, table: Table) 
         rollout = update.finish()
     finally:
         manager.run("docker service scale registry=1")
+    sources.restore()
     table.add("registry down", rollout)
     assert rollout.run.code != 0, rollout.run.output
     assert "was put back: converged" in rollout.run.text
