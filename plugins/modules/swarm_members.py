@@ -27,7 +27,7 @@ options:
     default: []
   remove:
     description:
-      - IDs of nodes that are to be removed. A manager among them is demoted first.
+      - IDs of nodes that are to be removed. A manager among them that has a vote is demoted first.
       - Waits until the swarm lists a node as down, as it is some seconds after it has left.
     type: list
     elements: str
@@ -79,6 +79,14 @@ class MemberError(Exception):
     """What forbids to go on, in the user's words."""
 
 
+def forgotten(node: dict[str, Any]) -> bool:
+    """Whether a dead manager has no vote any more, as after --force-new-cluster.
+
+    Docker refuses to demote it ("can't find manager in raft memberlist"), and lets it be removed.
+    """
+    return node["status"] != "ready" and node["reachability"] is None
+
+
 class Members:
     """The steps, each with its effect waited for."""
 
@@ -123,7 +131,7 @@ class Members:
     def demote(self, node_id: str) -> None:
         nodes = self.nodes()
         node = nodes.get(node_id)
-        if node is None or node["role"] != "manager":
+        if node is None or node["role"] != "manager" or forgotten(node):
             return
         if node_id == self.own:
             raise MemberError(
