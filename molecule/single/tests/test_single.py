@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.cluster import PROJECT, Run, cluster, environment
 pytestmark = pytest.mark.machines
 
 REGISTRY = "registry.swarm.internal:5443"
+# As in the inventory: the machine has one processor.
+SMALL = {"frontend": {"cpus": {"limit": "0.50", "reservation": "0.10"}}}
 
 
 def version() -> str:
@@ -137,4 +140,64 @@ class TestImagesOfOthers:
         used = cluster().service("monsterstack_redis")["TaskTemplate"]["ContainerSpec"]["Image"]
         assert used.startswith(f"{REGISTRY}/")
         again = site(tmp_path, **extra)
+        assert (again.code, again.changed) == (0, 0), again.output
+
+
+class TestAppliedByTheMachineItself:
+    """inventory/local, as README says it for a laptop: a checkout, its requirements, one command."""
+
+    CHECKOUT = "/root/checkout"
+
+    def on_machine(self, command: str, seconds: int = 600) -> subprocess.CompletedProcess[str]:
+        manager = cluster().managers[0]
+        lab = [str(PROJECT / "bin/lab"), "-i", str(manager.inventory), "ssh", manager.name, "--"]
+        return subprocess.run(
+            [*lab, f"sudo bash -c {shlex.quote(command)}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    def site(self) -> Run:
+        """site.yml from a shell on the machine, with what the lab's machines need instead of the
+        Internet's images."""
+        files = sorted((cluster().inventory / "group_vars/all").glob("*.yml"))
+        own = [file for file in files if file.name != "ssh.yml"]
+        words = [f"-e @{self.CHECKOUT}/{file.relative_to(PROJECT)}" for file in own]
+        small = json.dumps({"monsterstack_settings": SMALL})
+        done = self.on_machine(
+            f"cd {self.CHECKOUT} && PATH=/root/venv/bin:$PATH ansible-playbook -i inventory/local"
+            f" site.yml {' '.join(words)} -e {shlex.quote(small)}",
+            seconds=1200,
+        )
+        return Run(done.returncode, done.stdout)
+
+    def test_it_makes_a_cluster_of_itself(self) -> None:
+        manager = cluster().managers[0]
+        files = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, check=True
+        ).stdout
+        pack = subprocess.run(
+            ["tar", "--create", "--null", "--files-from=-"],
+            cwd=PROJECT,
+            input=files,
+            capture_output=True,
+            check=True,
+        ).stdout
+        lab = [str(PROJECT / "bin/lab"), "-i", str(manager.inventory), "ssh", manager.name, "--"]
+        unpack = f"sudo mkdir -p {self.CHECKOUT} && sudo tar x -C {self.CHECKOUT}"
+        subprocess.run([*lab, unpack], input=pack, timeout=120, check=True)
+        installed = self.on_machine(
+            "apt-get -qq update && apt-get -qq install -y python3-venv && python3 -m venv /root/venv"
+            f" && /root/venv/bin/pip install -q --require-hashes -r {self.CHECKOUT}/requirements.txt"
+        )
+        assert installed.returncode == 0, installed.stdout
+        # What the tests before made is another cluster, with passwords of its own.
+        manager.run("docker swarm leave --force && docker volume ls -q | xargs docker volume rm")
+        run = self.site()
+        assert run.code == 0, run.output
+        assert version() == "1.0"
+        again = self.site()
         assert (again.code, again.changed) == (0, 0), again.output
