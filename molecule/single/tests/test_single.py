@@ -195,7 +195,10 @@ class TestAppliedByTheMachineItself:
         )
         assert installed.returncode == 0, installed.stdout
         # What the tests before made is another cluster, with passwords of its own.
-        manager.run("docker swarm leave --force && docker volume ls -q | xargs docker volume rm")
+        manager.run(
+            "docker swarm leave --force; while docker ps -q | grep -q .; do sleep 1; done;"
+            " docker container prune --force; docker volume prune --all --force"
+        )
         run = self.site()
         assert run.code == 0, run.output
         assert version() == "1.0"
