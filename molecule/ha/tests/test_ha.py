@@ -436,6 +436,35 @@ def test_failed_work_puts_the_node_back_and_stops(tmp_path: Path) -> None:
     assert set(states.split()) == {"Active"}
 
 
+def test_a_node_that_does_not_come_back_is_said_to_be_left_without_work(tmp_path: Path) -> None:
+    victim = other_worker()
+    off = json.dumps([*LAB, str(cluster().inventory), "off", victim.name])
+    tasks = tmp_path / "tasks.yml"
+    tasks.write_text(
+        f"- ansible.builtin.command: {{argv: {off}}}\n"
+        "  delegate_to: localhost\n"
+        "  become: false\n"
+        "  vars: {ansible_connection: local}\n"
+        "- ansible.builtin.wait_for_connection: {timeout: 10}\n"
+    )
+    run, reports, _seconds = play(
+        tmp_path, "playbooks/maintenance.yml", f"do={tasks}", f"node={victim.name}"
+    )
+    lab("on", victim.name)
+    assert run.code != 0
+    assert "The host does not answer, so it gets no work" in run.text
+    assert f"maintenance.yml -e do=nothing -e node={victim.name}" in run.text
+    assert lost(reports)["failed"] == 0, reports
+    until(lambda: listed()[victim.name] == "Ready", 60)
+    run, _reports, _seconds = play(
+        tmp_path / "again", "playbooks/maintenance.yml", "do=nothing", f"node={victim.name}"
+    )
+    assert run.code == 0, run.output
+    until(all_well, 60)
+    states = cluster().managers[0].run("docker node ls --format '{{.Availability}}'")
+    assert set(states.split()) == {"Active"}
+
+
 # Nodes that come and go
 
 

@@ -144,7 +144,7 @@ class TestImagesOfOthers:
 
 
 class TestAppliedByTheMachineItself:
-    """inventory/local, as README says it for a laptop: a checkout, its requirements, one command."""
+    """inventory/local, as README says it: a checkout, its requirements, one command."""
 
     CHECKOUT = "/root/checkout"
 
@@ -190,8 +190,10 @@ class TestAppliedByTheMachineItself:
         unpack = f"sudo mkdir -p {self.CHECKOUT} && sudo tar x -C {self.CHECKOUT}"
         subprocess.run([*lab, unpack], input=pack, timeout=120, check=True)
         installed = self.on_machine(
-            "apt-get -qq update && apt-get -qq install -y python3-venv && python3 -m venv /root/venv"
-            f" && /root/venv/bin/pip install -q --require-hashes -r {self.CHECKOUT}/requirements.txt"
+            "apt-get -qq update && apt-get -qq install -y python3-venv"
+            " && python3 -m venv /root/venv"
+            " && /root/venv/bin/pip install -q --require-hashes"
+            f" -r {self.CHECKOUT}/requirements.txt"
         )
         assert installed.returncode == 0, installed.stdout
         # What the tests before made is another cluster, with passwords of its own.
