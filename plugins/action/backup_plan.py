@@ -41,11 +41,7 @@ class ActionModule(ActionBase):
                 "archive": {"type": "str", "default": "the archive"},
             }
         )
-        groups = {
-            group: task_vars["groups"].get(group, []) if args[group] is None else args[group]
-            for group in ("managers", "workers")
-        }
-        hosts = inventory_hosts(task_vars["hostvars"], groups, args["info_variable"])
+        hosts = inventory_hosts(task_vars, args)
         plan: BackupPlan | RestorePlan
         if args["manifest"] is None:
             looked = {

@@ -46,11 +46,7 @@ class ActionModule(ActionBase):
                 "fail": {"type": "bool", "default": True},
             }
         )
-        groups = {
-            group: task_vars["groups"].get(group, []) if args[group] is None else args[group]
-            for group in ("managers", "workers")
-        }
-        hosts = inventory_hosts(task_vars["hostvars"], groups, args["info_variable"])
+        hosts = inventory_hosts(task_vars, args)
         wishes = Wishes(**{one.name: args[one.name] for one in dataclasses.fields(Wishes)})
         plan: Plan | Recovery = (
             make_plan(hosts, wishes)

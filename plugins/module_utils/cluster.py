@@ -89,12 +89,13 @@ class Plan:
     notices: list[str] = field(default_factory=list)
 
 
-def inventory_hosts(
-    hostvars: Mapping[str, Mapping[str, Any]],
-    groups: Mapping[str, Sequence[str]],
-    info_variable: str,
-) -> list[Host]:
-    """The hosts of the groups managers and workers, with what host_info registered for each."""
+def inventory_hosts(variables: Mapping[str, Any], args: Mapping[str, Any]) -> list[Host]:
+    """The hosts that are to be managers and workers, with what host_info registered for each.
+
+    `variables` are a task's, with `groups` and `hostvars`; `args` the module's: `managers` and
+    `workers`, None for the group of that name, and `info_variable`.
+    """
+    hostvars = variables["hostvars"]
     return [
         Host(
             name=name,
@@ -103,8 +104,8 @@ def inventory_hosts(
             info=info if "swarm" in info else None,
         )
         for group in ("managers", "workers")
-        for name in groups.get(group, [])
-        for info in [hostvars[name].get(info_variable) or {}]
+        for name in (variables["groups"].get(group, []) if args[group] is None else args[group])
+        for info in [hostvars[name].get(args["info_variable"]) or {}]
     ]
 
 

@@ -108,11 +108,13 @@ def _health(service: Service) -> Check:
     if "redis-cli" in words and "ping" in words and "PONG" not in " ".join(words):
         text = "its health check takes any answer of 'redis-cli ping', also NOAUTH, for health"
         yield "warning", text, "Log in (REDISCLI_AUTH), and ask for PONG."
-    notices = check.interval * check.retries + check.timeout
+    # Seen: the update hears of an unhealthy task when its container has stopped, not before.
+    notices = check.interval * check.retries + check.timeout + service.stop_grace_period
     if service.update.failure_action != "continue" and service.update.monitor <= notices:
         text = (
             f"its update is monitored for {service.update.monitor:g} s, but a task that turns "
-            f"unhealthy is seen after up to {notices:g} s (interval x retries + timeout)"
+            f"unhealthy counts after up to {notices:g} s (interval x retries + timeout + "
+            "stop_grace_period)"
         )
         yield "warning", text, f"Set update_config.monitor to more than {notices:g}s."
 

@@ -82,7 +82,10 @@ class Watch:
     the same one was not updated, and its update status is an old story, unless an update was under
     way at a look (a run before this one was killed, or somebody else is at it). `started` is the
     manager's clock at the first look. `settle` (seconds) is how long new tasks of a service that
-    Swarm does not monitor must have been running; `max_failures` of one slot are enough to give up.
+    Swarm does not monitor must have been running. Where tasks of the release have ended by
+    themselves, all must have been running for the update's monitor time, whatever Swarm says: it
+    may have called an update completed before it heard of them. `max_failures` of one slot are
+    enough to give up.
     """
 
     stack: str
@@ -133,10 +136,11 @@ class Watch:
         tasks = [task for task in snapshot.tasks if task["ServiceID"] == service["ID"]]
         current = [task for task in tasks if task["ID"] in snapshot.current]
         slots = self._failures.setdefault(name, {})
-        for task in current:
-            if _ended_badly(task, service) and epoch(task["CreatedAt"]) >= self.started:
-                slots.setdefault(_slot(task), set()).add(task["ID"])
         status = service.get("UpdateStatus") or {}
+        since = self._since_deployed(name, service)
+        for task in current:
+            if _ended_badly(task, service) and epoch(task["CreatedAt"]) >= since:
+                slots.setdefault(_slot(task), set()).add(task["ID"])
         if status.get("State") == "rollback_started" and status.get("Message"):
             # At the end Swarm says only "rollback completed".
             self._reasons[name] = status["Message"]
@@ -152,9 +156,20 @@ class Watch:
             snapshot,
             unchanged,
             self._reasons.get(name),
-            self.settle,
+            max(self.settle, _monitor(service)) if worst else self.settle,
             gave_up,
+            doubted=worst > 0,
         )
+
+    def _since_deployed(self, name: str, service: Api) -> float:
+        """From when on a task can be one of this release: the watch begins a little later."""
+        began = 0.0
+        if not self._untouched(name, service):
+            began = epoch((service.get("UpdateStatus") or {}).get("StartedAt") or "")
+        if not began and name not in self.before:
+            began = epoch(service.get("CreatedAt") or "")
+        # The tasks of a service are made a moment before its update says that it has begun.
+        return min(self.started, began - 1.0) if began else self.started
 
 
 def judge(
@@ -166,12 +181,14 @@ def judge(
     reason: str | None = None,
     settle: float = 3.0,
     gave_up: bool = False,
+    doubted: bool = False,
 ) -> Result:
     """The verdict on one service from one look.
 
     `tasks` are all of the service's, `current` those of its present spec; `unchanged`: the
     deployment did not touch it; `reason`: why a rollback began, if that was seen; `gave_up`: one
-    slot has failed too often since the watch began.
+    slot has failed too often since the watch began; `doubted`: tasks of this release have ended by
+    themselves, so that Swarm's own "completed" is not enough.
     """
     update = service.get("UpdateStatus") or {}
     state = None if unchanged else update.get("State")
@@ -217,11 +234,13 @@ def judge(
     if enough and not old and state != "updating":
         fresh = (
             []
-            if state == "completed" or job
+            if (state == "completed" and not doubted) or job
             else [t for t in good if _is_fresh(t, snapshot.now, settle)]
         )
         if fresh:
-            return result("pending", False, "all tasks run, but not for long yet", failed=False)
+            text = "all tasks run, but not for long yet"
+            text += ", and some of this release ended before" if doubted else ""
+            return result("pending", False, text, failed=doubted)
         note = _stale_note(update) if unchanged else ""
         return result("converged", True, f"all tasks run{note}", failed=False)
     dead = None if state == "updating" else _never_restarted(service, current, desired - len(good))
@@ -497,6 +516,12 @@ def _unhealthy_after(service: Api) -> float:
         return float("inf")
     # Docker's own defaults where nothing is said: 30 s, three times.
     return float((check.get("Interval") or 30e9) / 1e9 * (check.get("Retries") or 3))
+
+
+def _monitor(service: Api) -> float:
+    """Seconds for which Swarm watches the tasks of an update; its own default is 5."""
+    update = service["Spec"].get("UpdateConfig") or {}
+    return float((update.get("Monitor") or 5e9) / 1e9)
 
 
 def _exit_text(task: Api, service: Api) -> str:

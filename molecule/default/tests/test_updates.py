@@ -13,11 +13,12 @@ from tests.rollouts import Sources, images, roll, versions
 
 pytestmark = pytest.mark.machines
 
-# A faster pace than the stack's own; the monitor is still longer than interval x retries + timeout.
+# A faster pace than the stack's own; the monitor is still longer than interval x retries + timeout
+# + the grace period for stopping.
 PACE = json.dumps(
     {
         "monsterstack_settings": {
-            "rollout": {"delay": "2s", "monitor": "20s"},
+            "rollout": {"delay": "2s", "monitor": "28s"},
             "health": {"interval": "4s", "timeout": "5s", "retries": 3},
         }
     }

@@ -21,7 +21,7 @@ GOOD: dict[str, Any] = {
     "healthcheck": {"test": ["CMD", "check"], "interval": "5s", "timeout": "2s", "retries": 2},
     "deploy": {
         "replicas": 3,
-        "update_config": {"order": "start-first", "failure_action": "rollback", "monitor": "30s"},
+        "update_config": {"order": "start-first", "failure_action": "rollback", "monitor": "40s"},
         "rollback_config": {"parallelism": 1, "order": "start-first"},
         "restart_policy": {"condition": "any"},
         "resources": {"reservations": {"cpus": "0.25", "memory": "64M"}},
@@ -62,7 +62,7 @@ def network(**options: Any) -> Swarm:
 
 
 def volume(**more: Any) -> dict[str, Any]:
-    one_at_a_time = {"order": "stop-first", "failure_action": "rollback", "monitor": "30s"}
+    one_at_a_time = {"order": "stop-first", "failure_action": "rollback", "monitor": "40s"}
     return changed(
         volumes=["data:/data"], deploy__replicas=1, deploy__update_config=one_at_a_time, **more
     )

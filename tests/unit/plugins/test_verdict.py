@@ -116,6 +116,49 @@ CRASHES = [task(f"f{i}", "failed", age=9 - i, created=10 - i, err="exit (1)") fo
 # the message.
 RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
     "new service, all run": ({"tasks": GOOD}, "converged", True, 2, "all tasks run"),
+    # The monitor is Swarm's default of 5 s here.
+    "completed, but a task of it ended, and its successor is young": (
+        {
+            "tasks": [
+                *GOOD[:1],
+                task("u", "complete", slot=2, age=4, exit=0, created=30),
+                task("b", slot=2, age=4),
+            ],
+            "update": "completed",
+        },
+        "pending",
+        False,
+        2,
+        "and some of this release ended before",
+    ),
+    "completed, a task of it ended, and its successor holds": (
+        {
+            "tasks": [
+                *GOOD[:1],
+                task("u", "complete", slot=2, age=7, exit=0, created=30),
+                task("b", slot=2, age=6),
+            ],
+            "update": "completed",
+        },
+        "converged",
+        True,
+        2,
+        "all tasks run",
+    ),
+    "completed, and what ended before it began is no doubt": (
+        {
+            "tasks": [
+                *GOOD[:1],
+                task("u", "complete", slot=2, age=70, exit=0, created=90),
+                task("b", slot=2, age=1),
+            ],
+            "update": "completed",
+        },
+        "converged",
+        True,
+        2,
+        "all tasks run",
+    ),
     "new service, not for long": (
         {"tasks": [GOOD[0], task("b", slot=2, age=1)]},
         "pending",
