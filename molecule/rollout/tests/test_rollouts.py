@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -140,19 +141,30 @@ def unhealthy_later(sources: Sources) -> None:
     )
 
 
+def settings(**changes: dict[str, Any]) -> str:
+    """The scenario's settings with others over them."""
+    pace = cluster().inventory / "group_vars/all/pace.yml"
+    found = yaml.safe_load(pace.read_text())["monsterstack_settings"]
+    for part, values in changes.items():
+        found[part] = {**found[part], **values}
+    return json.dumps({"monsterstack_settings": found})
+
+
 BROKEN = {
-    "exits 1 at start": (exits_1, "the table is missing"),
-    "exits 0 at start": (exits_0, "nothing to do"),
-    "starts, never healthy": (never_healthy, "its health check failed"),
-    "healthy, then unhealthy": (unhealthy_later, "its health check failed"),
+    "exits 1 at start": (exits_1, "the table is missing", "3s"),
+    "exits 0 at start": (exits_0, "nothing to do", "3s"),
+    "starts, never healthy": (never_healthy, "its health check failed", "3s"),
+    # At the others' pace all tasks are new ones before the first of them counts as failed.
+    "healthy, then unhealthy": (unhealthy_later, "its health check failed", "15s"),
 }
 
 
-@pytest.mark.parametrize(("name", "breaks", "shown"), [(k, *v) for k, v in BROKEN.items()])
+@pytest.mark.parametrize(("name", "breaks", "shown", "delay"), [(k, *v) for k, v in BROKEN.items()])
 def test_a_broken_release(
     name: str,
     breaks: Callable[[Sources], None],
     shown: str,
+    delay: str,
     tmp_path: Path,
     sources: Sources,
     table: Table,
@@ -161,7 +173,14 @@ def test_a_broken_release(
     sources.restore()
     breaks(sources)
     tag = "bad-" + name.replace(" ", "-").replace(",", "")
-    rollout = roll(tmp_path, sources, "rolling_update.yml", f"tag={tag}", "services=frontend")
+    rollout = roll(
+        tmp_path,
+        sources,
+        "rolling_update.yml",
+        f"tag={tag}",
+        "services=frontend",
+        settings(rollout={"delay": delay}),
+    )
     sources.restore()
     table.add(name, rollout)
     assert rollout.run.code != 0, rollout.run.output
@@ -207,17 +226,12 @@ def test_a_good_canary_goes_on(tmp_path: Path, sources: Sources, table: Table) -
     assert cluster().service(f"{STACK}_frontend")["UpdateConfig"]["Delay"] == 3_000_000_000
 
 
-def too_large() -> str:
-    """Settings with a reservation that no node can hold."""
-    pace = cluster().inventory / "group_vars/all/pace.yml"
-    settings = yaml.safe_load(pace.read_text())["monsterstack_settings"]
-    settings["frontend"]["memory"] = {"limit": "64G", "reservation": "64G"}
-    return json.dumps({"monsterstack_settings": settings})
+TOO_LARGE = {"memory": {"limit": "64G", "reservation": "64G"}}  # fits no node
 
 
 def test_a_reservation_that_fits_nowhere(tmp_path: Path, sources: Sources, table: Table) -> None:
     before = images()
-    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=5.0", too_large())
+    rollout = roll(tmp_path, sources, "rolling_update.yml", "tag=5.0", settings(frontend=TOO_LARGE))
     table.add("reservation that fits nowhere", rollout)
     assert rollout.run.code != 0
     assert "service frontend" in rollout.run.text
@@ -236,7 +250,7 @@ def test_the_same_forced(tmp_path: Path, sources: Sources, table: Table) -> None
         "services=frontend",
         "force=true",
         "stack_timeout=40",
-        too_large(),
+        settings(frontend=TOO_LARGE),
     )
     table.add("the same, forced", rollout)
     assert rollout.run.code != 0, rollout.run.output
