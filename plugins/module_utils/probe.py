@@ -254,7 +254,7 @@ def summarise(samples: Sequence[Sample], started: float = 0.0) -> dict[str, Any]
     by_connection{fresh|kept: {requests, failed}}, failed_by_version{version: count}, reopened,
     seconds{p50, p95, p99, max} of right answers or null, versions[{version, first, last,
     requests}], longest_gap, duration, started, failures[{at, node, kept, kind, problem, version}]
-    (the first 200)}. All times are seconds after the start.
+    (the first 50 of each kind through each node)}. All times are seconds after the start.
     """
     ordered = sorted(samples, key=lambda sample: sample.at)
     bad = [sample for sample in ordered if sample.kind != "ok"]
@@ -291,9 +291,21 @@ def summarise(samples: Sequence[Sample], started: float = 0.0) -> dict[str, Any]
                 for key, value in asdict(sample).items()
                 if key in ("at", "node", "kept", "kind", "problem", "version")
             }
-            for sample in bad[:200]
+            for sample in _few_of_each(bad, 50)
         ],
     }
+
+
+def _few_of_each(bad: Iterable[Sample], most: int) -> list[Sample]:
+    """A dead node makes thousands of failures, which must not hide the few of another kind."""
+    seen: dict[tuple[str, str], int] = {}
+    chosen: list[Sample] = []
+    for sample in bad:
+        key = (sample.kind, sample.node)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= most:
+            chosen.append(sample)
+    return chosen
 
 
 def _milli(value: float | None) -> float | None:

@@ -200,6 +200,10 @@ def judge(
     desired, exactly = _desired(service, snapshot)
     old = [] if unchanged or job else [t for t in tasks if t not in current and _is_kept(t)]
     names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
+    # An update goes on waiting for a task that it gave to a node before that died.
+    silent = sorted(
+        {names.get(t.get("NodeID", ""), "") for t in current if _is_lost(t, ready)} - {""}
+    )
     failure = _last_failure(service, tasks if state else current, update, reason, names)
 
     def result(verdict: str, final: bool, message: str, failed: bool = True) -> Result:
@@ -207,6 +211,8 @@ def judge(
         serving = sum(_runs(task, ready) for task in old)
         if serving and verdict != "converged":
             message += f"; {serving} of the release before it still run"
+        if silent and verdict == "pending":
+            message += f"; it has tasks on {', '.join(silent)}, which the swarm does not reach"
         return Result(
             verdict=verdict,
             final=final,
@@ -384,6 +390,11 @@ def _runs(task: Api, ready: Mapping[str, str]) -> bool:
         and task.get("DesiredState") == "running"
         and task.get("NodeID") in ready
     )
+
+
+def _is_lost(task: Api, ready: Mapping[str, str]) -> bool:
+    node = task.get("NodeID")
+    return bool(node and node not in ready and task["Status"]["State"] not in GONE)
 
 
 def _is_kept(task: Api) -> bool:

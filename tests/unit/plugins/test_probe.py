@@ -114,6 +114,16 @@ def test_summary_counts_every_request_once() -> None:
     json.dumps(report)
 
 
+def test_many_failures_of_a_dead_node_do_not_hide_the_others() -> None:
+    given = samples((0, "ok", "1.0"), *((at, "unreachable", "") for at in range(1, 1000)))
+    given.append(Sample(1000, "n2", False, 5.0, kind="timeout", problem="timed out"))
+    report = probe.summarise(given)
+    assert len(report["failures"]) == 51
+    text = "\n".join(probe.lines(report))
+    assert "999 x unreachable through n1, the first after 1.0 s" in text
+    assert "1 x timeout through n2, the first after 1000.0 s" in text
+
+
 def test_summary_of_nothing() -> None:
     report = probe.summarise([])
     assert report["seconds"]["p50"] is None

@@ -357,6 +357,18 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         1,
         "'none' never starts it again",
     ),
+    "an update that waits for a task on a lost node": (
+        {
+            "tasks": [GOOD[0], task("b", "assigned", slot=2, node="n2")],
+            "old": [task("old2", slot=2, age=900)],
+            "nodes": [node("n1"), node("n2", "down")],
+            "update": "updating",
+        },
+        "pending",
+        False,
+        1,
+        "it has tasks on host-n2, which the swarm does not reach",
+    ),
     "a lost node's tasks do not count": (
         {"tasks": GOOD, "nodes": [node("n1"), node("n2", "down")]},
         "pending",
