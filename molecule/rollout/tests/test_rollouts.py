@@ -300,6 +300,7 @@ def test_a_plug_is_pulled(tmp_path: Path, sources: Sources, table: Table) -> Non
     assert versions_without(victim.name) == (before if back else {"7.0"}), rollout.run.output
     assert back or "release 7.0: converged" in rollout.run.text
     assert rollout.run.code == 0 or back or victim.address in rollout.run.text
+    assert f"probe: {rollout.report['requests']} requests" in rollout.run.text
     # Through the others only those are lost that were sent to its tasks before they were missed.
     offset = pulled - rollout.report["started"]
     late = [
