@@ -77,6 +77,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import config_name
 
 PAUSE = 0.5  # seconds between two looks
 # What a task is when its container is gone; a lost node's containers cannot be waited for.
@@ -137,6 +138,8 @@ def remove_stack(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     removed = [f"service {service['Spec']['Name']}" for service in services]
     for kind, objects in rest.items():
         removed += [f"{kind} {item.get('Name') or item['Spec']['Name']}" for item in objects]
+    # The lock goes, too, but whoever removes the stack has just made it.
+    removed = [name for name in removed if name != f"config {config_name(stack)}"]
     result = {"changed": bool(removed), "removed": removed}
     if module.check_mode:
         return result
