@@ -38,8 +38,15 @@ class Managers:
 
 def managers(nodes: Sequence[Node]) -> Managers:
     """The managers of these nodes."""
-    ours = [node for node in nodes if node["role"] == "manager"]
+    ours = [node for node in nodes if votes(node)]
     return Managers(len(ours), sum(answers(node) for node in ours))
+
+
+def votes(node: Node) -> bool:
+    """Whether a node is a member of the Raft: one that is to be a manager may not be one yet, and
+    those that --force-new-cluster left behind are none any more. Swarm shows no reachability then.
+    """
+    return node["role"] == "manager" and node.get("reachability") is not None
 
 
 def answers(node: Node) -> bool:
@@ -54,7 +61,7 @@ def with_more(count: Managers, more: int) -> Managers:
 
 def without(count: Managers, node: Node) -> Managers:
     """The same when one of them is a manager no more."""
-    return Managers(count.total - 1, count.reachable - answers(node))
+    return count if not votes(node) else Managers(count.total - 1, count.reachable - answers(node))
 
 
 def away(count: Managers, node: Node) -> Managers:
@@ -64,7 +71,7 @@ def away(count: Managers, node: Node) -> Managers:
 
 def refuse_away(nodes: Sequence[Node], node: Node) -> str | None:
     """Why a node must not be switched off for a while, if that is so."""
-    if node["role"] != "manager":
+    if not votes(node):
         return None
     count = managers(nodes)
     # The only manager has nobody who could go on without it; the tasks do run on.
@@ -78,7 +85,7 @@ def refuse_away(nodes: Sequence[Node], node: Node) -> str | None:
 
 def refuse_demotion(nodes: Sequence[Node], node: Node, count: Managers | None = None) -> str | None:
     """Why a node must stay a manager, if that is so; `count` where others go or come before."""
-    if node["role"] != "manager":
+    if not votes(node):
         return None
     count = count or managers(nodes)
     left = without(count, node)
@@ -96,7 +103,7 @@ def refuse_demotion(nodes: Sequence[Node], node: Node, count: Managers | None = 
 
 
 def _silent(nodes: Sequence[Node]) -> str:
-    names = [n["hostname"] for n in nodes if n["role"] == "manager" and not answers(n)]
+    names = [n["hostname"] for n in nodes if votes(n) and not answers(n)]
     if not names:
         return "Add a manager first."
     return f"Bring {', '.join(names)} back first, or remove it if it is gone for good."
