@@ -421,9 +421,12 @@ def _check_taken_ports(
         for entry in info[f"listening_{protocol}"]:
             key, program = (entry["port"], protocol), entry["process"]
             # In a swarm the engine itself holds what is published, on behalf of any stack; without
-            # root its name is not known.
-            ours = (in_swarm and program in ("dockerd", None)) or (
-                program == "docker-proxy" and key in proxied
+            # root its name is not known. An engine that is silent, as for some seconds after the
+            # loss of the quorum, does not tell whether it is in one.
+            ours = (
+                (in_swarm and program in ("dockerd", None))
+                or (program == "dockerd" and not info["engine"]["running"])
+                or (program == "docker-proxy" and key in proxied)
             )
             if key not in wanted or ours:
                 continue
