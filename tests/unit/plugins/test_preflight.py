@@ -316,6 +316,9 @@ def test_a_variable_of_one_host_is_named_with_it() -> None:
     assert [finding.where for finding in found] == ["w1/swarm_autolok"]
 
 
+ENGINE = {"installed": True, "running": True, "live_restore": False, "daemon_json_error": None}
+
+
 def info(name: str, **more: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
@@ -325,7 +328,7 @@ def info(name: str, **more: Any) -> dict[str, Any]:
         "addresses": [],
         "listening_tcp": [],
         "listening_udp": [],
-        "engine": {"installed": True, "live_restore": False, "daemon_json_error": None},
+        "engine": ENGINE,
         "swarm": {"state": "inactive", "node_id": None, "nodes": []},
         "stacks": {},
         "reserved": {},
@@ -387,6 +390,10 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
     "port taken by a container of its own": (
         [seen("m1", swarm=ACTIVE, listening_tcp=listens(5000, "docker-proxy"))],
         ["error m1: port 5000/tcp, which service web publishes, is taken by docker-proxy."],
+    ),
+    "port held by an engine that is silent": (
+        [seen("m1", engine={**ENGINE, "running": False}, listening_tcp=listens(5000, "dockerd"))],
+        [],
     ),
     "port held by the swarm": (
         [seen("m1", swarm=ACTIVE, listening_tcp=listens(5000, "dockerd"))],
