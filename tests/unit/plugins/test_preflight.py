@@ -316,9 +316,6 @@ def test_a_variable_of_one_host_is_named_with_it() -> None:
     assert [finding.where for finding in found] == ["w1/swarm_autolok"]
 
 
-ENGINE = {"installed": True, "running": True, "live_restore": False, "daemon_json_error": None}
-
-
 def info(name: str, **more: Any) -> dict[str, Any]:
     base: dict[str, Any] = {
         "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
@@ -344,7 +341,7 @@ def seen(name: str, **more: Any) -> InventoryHost:
 
 
 WEB = stack(web={"ports": ["5000:80"]})
-ENGINE = {"installed": True, "live_restore": False, "daemon_json_error": None}
+ENGINE = {"installed": True, "running": True, "live_restore": False, "daemon_json_error": None}
 ACTIVE = {"state": "active", "node_id": "x", "nodes": []}
 ALPINE = {"supported": False, "pretty_name": "Alpine", "arch": "x86_64"}
 OTHER_STACK = {
