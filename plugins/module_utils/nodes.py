@@ -145,6 +145,18 @@ class Heir:
     twins: tuple[Mapping[str, Any], ...]
 
 
+def undecided(nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Host names of which one node is ready and another is neither up nor down yet.
+
+    A new leader lists what it has not heard of as "unknown" for up to a minute, then as down.
+    """
+    names = {
+        state: {(n.get("Description") or {}).get("Hostname") for n in nodes if _state(n) == state}
+        for state in ("ready", "unknown")
+    }
+    return sorted(name for name in names["ready"] & names["unknown"] if name)
+
+
 def heirs(nodes: Sequence[Mapping[str, Any]], hostnames: Sequence[str] | None = None) -> list[Heir]:
     """Nodes that took the place of others of the same host name, of all or of these names.
 

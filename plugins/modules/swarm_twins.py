@@ -21,9 +21,11 @@ options:
     type: list
     elements: str
   timeout:
-    description: How many seconds to wait until a demoted node has left the managers.
+    description:
+      - How many seconds to wait until a demoted node has left the managers, and until the swarm knows
+        of a node that is listed as unknown whether it is down.
     type: int
-    default: 60
+    default: 120
   docker_host:
     description: The engine's socket.
     type: str
@@ -60,7 +62,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
-from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import heirs
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import heirs, undecided
 
 
 def update(engine: Engine, node_id: str, changes: dict[str, Any]) -> None:
@@ -99,7 +101,12 @@ def remove(engine: Engine, twin: dict[str, Any], timeout: float) -> None:
 
 
 def run(module: AnsibleModule, engine: Engine) -> None:
-    found = heirs(engine.get("/nodes"), module.params["hostnames"])
+    nodes = engine.get("/nodes")
+    end = time.monotonic() + module.params["timeout"]
+    while undecided(nodes) and time.monotonic() < end:
+        time.sleep(1)
+        nodes = engine.get("/nodes")
+    found = heirs(nodes, module.params["hostnames"])
     removed: list[dict[str, Any]] = []
     before, after = {}, {}
     for heir in found:
@@ -127,7 +134,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "hostnames": {"type": "list", "elements": "str"},
-            "timeout": {"type": "int", "default": 60},
+            "timeout": {"type": "int", "default": 120},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,

@@ -14,6 +14,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     inherit,
     label_text,
     place_pins,
+    undecided,
     wanted_spec,
 )
 
@@ -175,6 +176,12 @@ HEIRS: dict[str, tuple[list[Any], dict[str, list[str]], dict[str, str]]] = {
         {},
     ),
 }
+
+
+def test_a_node_that_nobody_has_heard_of_yet_is_waited_for() -> None:
+    ready, unknown = machine("a", "w1", "ready"), machine("old", "w1", "unknown")
+    assert undecided([ready, unknown, machine("b", "w2", "unknown")]) == ["w1"]
+    assert undecided([ready, machine("old", "w1", "down")]) == []
 
 
 @pytest.mark.parametrize(("nodes", "twins", "labels"), HEIRS.values(), ids=HEIRS)
