@@ -22,8 +22,8 @@ options:
     elements: str
   timeout:
     description:
-      - How many seconds to wait until a demoted node has left the managers, and until the swarm knows
-        of a node that is listed as unknown whether it is down.
+      - How many seconds to wait until a demoted node has left the managers, and until the swarm
+        knows of a node that is listed as unknown whether it is down.
     type: int
     default: 120
   docker_host:
