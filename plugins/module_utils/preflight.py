@@ -275,6 +275,9 @@ def check_variables(
     users: dict[str, list[str]] = {}
     for host in hosts:
         for variable in host.variables - known:
+            # What a play before this one registered.
+            if variable.startswith("__"):
+                continue
             if host.name not in users.setdefault(variable, []):
                 users[variable].append(host.name)
     everyone = len({host.name for host in hosts})
