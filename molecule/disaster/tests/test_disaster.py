@@ -359,22 +359,24 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
 
 def test_a_worker_has_a_full_disk() -> None:
     node = cluster().node("w2")
-    node.run("dd if=/dev/zero of=/full bs=1M 2>/dev/null || :")
-    assert node.run("df --output=avail / | tail -1").strip() == "0"
     failed = 0
-    for _ in range(20):
-        for one in cluster().nodes:
-            try:
-                failed += one.get("/")[0] != 200
-            except OSError:
-                failed += 1
-    run, seconds = timed("site.yml")
+    try:
+        node.run("dd if=/dev/zero of=/full bs=1M 2>/dev/null || :")
+        assert node.run("df --output=avail / | tail -1").strip() == "0"
+        for _ in range(20):
+            for one in cluster().nodes:
+                try:
+                    failed += one.get("/")[0] != 200
+                except OSError:
+                    failed += 1
+        run, seconds = timed("site.yml")
+    finally:
+        node.run("rm /full")
     note("disk full on a worker", requests=100, failed=failed, rc=run.code, seconds=seconds)
     assert failed == 0
     assert run.code != 0, run.output
     assert "w2" in run.output
     assert re.search(r"disk|space", run.output), run.output
-    node.run("rm /full")
     run = cluster().playbook("site.yml")
     assert run.code == 0, run.output
     until(lambda: all_well("m1"), 180, "not all well after the disk was full")
