@@ -84,7 +84,7 @@ def forgotten(node: dict[str, Any]) -> bool:
 
     Docker refuses to demote it ("can't find manager in raft memberlist"), and lets it be removed.
     """
-    return node["status"] != "ready" and node["reachability"] is None
+    return node["status"] != "ready" and not quorum.votes(node)
 
 
 class Members:
