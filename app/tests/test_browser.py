@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -107,6 +108,13 @@ def pictures_are_there(chrome: Chrome) -> None:
     WebDriverWait(chrome, 10).until(lambda c: c.execute_script(script))
 
 
+def greeted(chrome: Chrome, words: str) -> None:
+    """Wait for a greeting; while one page leaves for the next, its elements may be gone already."""
+    WebDriverWait(chrome, 10, ignored_exceptions=[StaleElementReferenceException]).until(
+        lambda c: words in c.find_element(By.ID, "greeting").text
+    )
+
+
 def complaints(chrome: Chrome) -> list[str]:
     """What the browser has complained about: blocked styles, missing pictures, script errors."""
     entries = chrome.execute("getLog", {"type": "browser"})["value"]
@@ -167,7 +175,7 @@ def test_by_keyboard(chrome: Chrome, url: str) -> None:
     field = chrome.switch_to.active_element
     assert field.get_attribute("name") == "name", "one can type at once"
     field.send_keys("Zoë <b>" + Keys.ENTER)
-    WebDriverWait(chrome, 10).until(lambda c: "Zoë <b>" in c.find_element(By.ID, "greeting").text)
+    greeted(chrome, "Zoë <b>")
     pictures_are_there(chrome)
     large = chrome.find_element(By.CSS_SELECTOR, "img.large")
     assert large.get_attribute("alt") == "The pixel monster of Zoë <b>"
@@ -224,9 +232,7 @@ def test_without_javascript_and_in_french(tmp_path: Path, url: str) -> None:
         field = driver.find_element(By.ID, "name")
         field.send_keys("Amélie")
         driver.find_element(By.TAG_NAME, "button").click()
-        WebDriverWait(driver, 10).until(
-            lambda d: "Le monstre dédié à Amélie" in d.find_element(By.ID, "greeting").text
-        )
+        greeted(driver, "Le monstre dédié à Amélie")
         assert driver.find_element(By.TAG_NAME, "html").get_attribute("lang") == "fr"
     finally:
         driver.quit()
