@@ -11,11 +11,14 @@ import json
 import os
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
+ARTIFACTS = Path(os.environ.get("ARTIFACTS", PROJECT / "artifacts"))
 PAGE_PORT = 5000
 SECRETS = ("redis_password", "id_salt", "registry_password", "secret_key")
 
@@ -103,7 +106,7 @@ class Cluster:
     def lab(self, *words: str) -> None:
         """Runs bin/lab for these machines; fails the test if it fails."""
         lab = [str(PROJECT / "bin/lab"), "-i", str(self.inventory), *words]
-        done = subprocess.run(lab, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(lab, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
 
     def playbook(self, *words: str, timeout: int = 900) -> Run:
@@ -178,6 +181,29 @@ def cluster() -> Cluster:
         )
 
     return Cluster(inventory, group("managers"), group("workers"))
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str = "") -> float:
+    """Waits for something, for which nodes may not answer meanwhile; returns how long that took."""
+    begun = time.monotonic()
+    why = ""
+    while True:
+        try:
+            if condition():
+                return round(time.monotonic() - begun, 1)
+        except (OSError, AssertionError, LookupError, subprocess.TimeoutExpired) as error:
+            why = f" ({error!r:.300})"
+        assert time.monotonic() - begun < seconds, f"not within {seconds} s: {what}{why}"
+        time.sleep(0.5)
+
+
+def note(scenario: str, row: str, **figures: Any) -> None:
+    """A row of a scenario's table; written at once, so that a failed run has its table too."""
+    file = ARTIFACTS / f"{scenario}.json"
+    rows = json.loads(file.read_text()) if file.exists() else {}
+    rows[row] = figures
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def assert_no_secret(text: str, where: str) -> None:

@@ -5,38 +5,20 @@ Seconds are from the first command that a person types to the moment when the th
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster import PROJECT, Run, cluster
+from tests.cluster import Run, cluster, note, until
 
 pytestmark = pytest.mark.machines
 
-TABLE = Path(os.environ.get("ARTIFACTS", PROJECT / "artifacts")) / "disaster.json"
+SCENARIO = "disaster"
 VISITOR = "Disaster Test"
-
-
-def note(row: str, **figures: Any) -> None:
-    """A row of the table; written at once, so that a failed run has its table too."""
-    rows = json.loads(TABLE.read_text()) if TABLE.exists() else {}
-    rows[row] = figures
-    TABLE.parent.mkdir(parents=True, exist_ok=True)
-    TABLE.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-
-
-def lab(*words: str) -> None:
-    """What a person does to the machines themselves."""
-    command = [str(PROJECT / "bin/lab"), "-i", str(cluster().inventory), *words]
-    subprocess.run(command, check=True, timeout=300)
 
 
 def timed(*words: str) -> tuple[Run, float]:
@@ -44,19 +26,6 @@ def timed(*words: str) -> tuple[Run, float]:
     began = time.monotonic()
     run = cluster().playbook(*words, timeout=1500)
     return run, round(time.monotonic() - began, 1)
-
-
-def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Waits, and says how long it took."""
-    began = time.monotonic()
-    while True:
-        try:
-            if condition():
-                return round(time.monotonic() - began, 1)
-        except (OSError, AssertionError, IndexError, KeyError, subprocess.TimeoutExpired) as error:
-            what = f"{what} ({error!r:.300})"
-        assert time.monotonic() - began < seconds, what
-        time.sleep(1)
 
 
 def visits(node: str) -> int:
@@ -131,10 +100,10 @@ def test_recovery_is_refused_while_there_is_a_quorum() -> None:
 
 
 def test_a_manager_in_the_minority_does_not_recover_beside_the_others() -> None:
-    lab("cut", "m1", "m3")
+    cluster().lab("cut", "m1", "m3")
     until(lambda: not leads("m2"), 90, "m2 still has a leader")
     run = cluster().playbook("playbooks/recover_quorum.yml", "-e", "survivor=m2")
-    lab("join", "m1", "m3")
+    cluster().lab("join", "m1", "m3")
     assert run.code != 0, run.output
     assert "It is m2 that is cut off" in run.output
     until(lambda: all_well("m1"), 120, "m2 did not come back to the others")
@@ -143,7 +112,7 @@ def test_a_manager_in_the_minority_does_not_recover_beside_the_others() -> None:
 def test_two_of_three_managers_are_lost() -> None:
     count, names, pins, swarm = visits("w1"), secret_names("m1"), labels("m1"), cluster_id("m1")
     before = set(nodes("m1"))
-    lab("off", "m1", "m3")
+    cluster().lab("off", "m1", "m3")
     # Services go on without a quorum.
     assert visits("w1") > count
     until(lambda: not leads("m2"), 90, "m2 still has a leader")
@@ -159,18 +128,23 @@ def test_two_of_three_managers_are_lost() -> None:
     assert cluster_id("m2") == swarm
     assert secret_names("m2") == names
     assert visits("w1") > count + 1
-    note("two of three managers lost, recovered", seconds=seconds, visits_lost=0)
+    note(SCENARIO, "two of three managers lost, recovered", seconds=seconds, visits_lost=0)
 
     # They come back together and elect a leader beside m2 before they hear of it.
-    lab("cut", "m1", "m3")
-    lab("on", "m1", "m3")
+    cluster().lab("cut", "m1", "m3")
+    cluster().lab("on", "m1", "m3")
     until(lambda: len(nodes("m1")) == 5, 90, "m1 and m3 have not formed the old quorum")
     assert cluster_id("m1") == swarm
-    lab("join", "m1", "m3")
+    cluster().lab("join", "m1", "m3")
     run, seconds = timed("playbooks/recover_quorum.yml", "-e", "survivor=m2")
     assert run.code == 0, run.output
     settled = until(lambda: all_well("m2"), 180, "not all well after the recovery")
-    note("the two lost managers came back and joined", seconds=seconds, all_well_after=settled)
+    note(
+        SCENARIO,
+        "the two lost managers came back and joined",
+        seconds=seconds,
+        all_well_after=settled,
+    )
     assert labels("m2") == pins
     assert len(set(nodes("m2")) - before) == 2  # m1 and m3 under new ids, and nobody twice
     assert visits("w2") > count + 2
@@ -188,12 +162,12 @@ def test_two_of_three_managers_are_lost() -> None:
 def test_a_new_ca() -> None:
     root = "docker swarm ca"
     before = cluster().node("m1").run(root)
-    lab("off", "w2")
+    cluster().lab("off", "w2")
     until(lambda: "down" in [n["Status"]["State"] for n in nodes("m1").values()], 60, "w2 not down")
     refused = cluster().playbook("playbooks/rotate_ca.yml")
     assert refused.code != 0
     assert "w2 (down)" in refused.output
-    lab("on", "w2")
+    cluster().lab("on", "w2")
     until(lambda: all_well("m1"), 180, "w2 is not back")
     dry = cluster().playbook("playbooks/rotate_ca.yml", "--check")
     assert dry.code == 0, dry.output
@@ -203,7 +177,7 @@ def test_a_new_ca() -> None:
     assert cluster().node("m1").run(root) != before
     roots = {n["Description"]["TLSInfo"]["TrustRoot"] for n in nodes("m1").values()}
     assert len(roots) == 1
-    note("a new CA on all five nodes", seconds=seconds)
+    note(SCENARIO, "a new CA on all five nodes", seconds=seconds)
 
 
 # The lock
@@ -215,12 +189,12 @@ def test_managers_are_locked_and_unlocked() -> None:
     key = (cluster().credentials / "swarm_unlock_key").read_text().strip()
     assert key.startswith("SWMKEY-")
     assert key not in on.output
-    note("autolock on", seconds=seconds)
+    note(SCENARIO, "autolock on", seconds=seconds)
     again = cluster().playbook("site.yml", "-e", '{"swarm_autolock": true}')
     assert (again.code, again.changed) == (0, 0), again.output
 
-    lab("off", "m3")
-    lab("on", "m3")
+    cluster().lab("off", "m3")
+    cluster().lab("on", "m3")
     state = "docker info -f '{{.Swarm.LocalNodeState}}'"
     assert cluster().node("m3").run(state).strip() == "locked"
     dry = cluster().playbook("site.yml", "-e", '{"swarm_autolock": true}', "--check")
@@ -239,15 +213,15 @@ def test_managers_are_locked_and_unlocked() -> None:
     assert run.code == 0, run.output
     assert key not in run.output
     assert cluster().node("m3").run(state).strip() == "active"
-    note("rebooted locked manager unlocked by site.yml", seconds=seconds)
+    note(SCENARIO, "rebooted locked manager unlocked by site.yml", seconds=seconds)
     logged = cluster().node("m3").run("journalctl --no-pager -q; cat /proc/[0-9]*/cmdline")
     assert key not in logged
 
     off, seconds = timed("site.yml")
     assert off.code == 0, off.output
-    note("autolock off", seconds=seconds)
-    lab("off", "m3")
-    lab("on", "m3")
+    note(SCENARIO, "autolock off", seconds=seconds)
+    cluster().lab("off", "m3")
+    cluster().lab("on", "m3")
     until(lambda: cluster().node("m3").run(state).strip() == "active", 60, "m3 is not back")
     until(lambda: all_well("m1"), 180, "not all well")
 
@@ -270,6 +244,7 @@ def test_backup(backups: Path) -> None:
     assert stood, run.output
     (archive,) = archives(backups)
     note(
+        SCENARIO,
         "backup",
         seconds=seconds,
         engine_stood_still=float(stood[1]),
@@ -328,8 +303,8 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     (tmp_path / "backup_key").write_bytes(kept["backup_key"])
     shutil.rmtree(cluster().credentials)
     machines = [node.name for node in cluster().nodes]
-    lab("wipe", *machines)
-    lab("on", *machines)
+    cluster().lab("wipe", *machines)
+    cluster().lab("on", *machines)
     words = ["-e", f"backup_dir={backups}", "-e", f"backup_key_file={tmp_path / 'backup_key'}"]
     words += ["-e", f"archive={archive}"]
     run, seconds = timed("playbooks/restore.yml", *words)
@@ -346,7 +321,13 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     lost = count + after + 1 - found
     assert 0 < lost <= after + 2, (count, found)
     assert cluster().node("w2").get("/monster/restored?size=64")[2] == picture
-    note("restored onto empty machines", seconds=seconds, all_well_after=settled, visits_lost=lost)
+    note(
+        SCENARIO,
+        "restored onto empty machines",
+        seconds=seconds,
+        all_well_after=settled,
+        visits_lost=lost,
+    )
 
     again, seconds = timed("playbooks/restore.yml", *words)
     assert again.code == 0, again.output
@@ -372,7 +353,9 @@ def test_a_worker_has_a_full_disk() -> None:
         run, seconds = timed("site.yml")
     finally:
         node.run("rm /full")
-    note("disk full on a worker", requests=100, failed=failed, rc=run.code, seconds=seconds)
+    note(
+        SCENARIO, "disk full on a worker", requests=100, failed=failed, rc=run.code, seconds=seconds
+    )
     assert failed == 0
     assert run.code != 0, run.output
     assert "w2" in run.output

@@ -6,7 +6,6 @@ The tests build on each other: each begins with what the one before left, which 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster import PROJECT, cluster
+from tests.cluster import ARTIFACTS, PROJECT, cluster
 from tests.rollouts import (
     STACK,
     Background,
@@ -43,7 +42,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
 
 @pytest.fixture(scope="module")
 def table() -> Table:
-    return Table(Path(os.environ.get("ARTIFACTS", PROJECT / "artifacts")) / "rollouts.json")
+    return Table(ARTIFACTS / "rollouts.json")
 
 
 # Good ones
