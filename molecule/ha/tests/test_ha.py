@@ -248,6 +248,51 @@ def test_engine_settings_reach_one_node_at_a_time(tmp_path: Path) -> None:
     )
 
 
+OFFER = r"""
+mkdir -p /srv/newer
+cd /srv/newer
+apt-get -qq update
+apt-get -qq -o APT::Sandbox::User=root download docker.io
+dpkg-deb -R docker.io_*.deb tree
+sed -i "s/^Version: .*/&+newer/" tree/DEBIAN/control
+dpkg-deb -Zgzip -z1 -b tree newer.deb
+rm -r tree docker.io_*.deb
+{
+  dpkg-deb -f newer.deb
+  echo "Filename: ./newer.deb"
+  echo "Size: $(stat -c %s newer.deb)"
+  echo "SHA256: $(sha256sum newer.deb | cut -d " " -f 1)"
+} >Packages
+echo "deb [trusted=yes] file:/srv/newer ./" >/etc/apt/sources.list.d/newer.list
+"""
+
+
+def test_a_newer_engine_reaches_those_that_are_offered_it(tmp_path: Path) -> None:
+    # Debian's own package under a higher version, in a repository on the node: apt, the package's
+    # scripts and the restart are the real ones.
+    offered = (other_worker(), next(n for n in cluster().managers if n != leader()))
+    begun = {node.name: started(node) for node in cluster().nodes}
+    try:
+        for node in offered:
+            node.run(f"set -e{OFFER}")
+        run, reports, seconds = play(tmp_path, "playbooks/maintenance.yml", "do=upgrade")
+        assert run.code == 0, run.output
+        again = cluster().playbook("playbooks/maintenance.yml", "-e", "do=upgrade")
+    finally:
+        for node in offered:
+            node.run("rm -rf /srv/newer /etc/apt/sources.list.d/newer.list")
+    note(SCENARIO, "engine upgraded on two nodes", seconds=seconds, **lost(reports))
+    assert set(reports) == {*(node.name for node in offered), "rebalance"}
+    assert lost(reports)["failed"] == 0, reports
+    for node in cluster().nodes:
+        version = node.run("dpkg-query -W -f '${Version}' docker.io")
+        assert version.endswith("+newer") == (node in offered), (node.name, version)
+        assert (started(node) > begun[node.name]) == (node in offered), node.name
+    assert again.code == 0, again.output
+    assert "no node needs it" in again.output
+    assert all_well()
+
+
 def started(node: Node) -> float:
     """When the node's engine was started, in seconds since 1970."""
     return float(node.run("stat -c %Y /var/run/docker.pid"))
