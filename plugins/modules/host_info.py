@@ -257,7 +257,9 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         "settings_unread": False,
     }
     result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}}
-    client = Engine(module.params["docker_host"], timeout=20)
+    # A manager whose leader has just gone answers /info when its own questions to that leader have
+    # run out: seen after more than 20 s. A silent engine is found out as late, and is rare.
+    client = Engine(module.params["docker_host"], timeout=60)
     info: dict[str, Any] = {}
     try:
         info = client.get("/info")

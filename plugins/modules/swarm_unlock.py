@@ -39,7 +39,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: The node's state afterwards, such as active; locked in check mode.
+  description: >-
+    The node's state afterwards: active; pending while there is no quorum, which is for the other
+    managers to mend; locked in check mode.
   returned: success
   type: str
 """
@@ -64,17 +66,20 @@ def run(module: AnsibleModule, engine: Engine) -> None:
     state = state_of(engine)
     if state != "locked" or module.check_mode:
         module.exit_json(changed=state == "locked", state=state)
+    end = time.monotonic() + module.params["timeout"]
     try:
         engine.post("/swarm/unlock", {"UnlockKey": module.params["key"].strip()})
     except EngineError as error:
+        # The engine takes the key at once, and answers when the manager has found a leader: never,
+        # where this one is the only manager of a quorum that is lost (seen in a restore).
+        if error.status == 0 and state_of(engine) == "pending":
+            module.exit_json(changed=True, state="pending")
         if "invalid key" not in str(error):
             raise
         module.fail_json(
             msg="the manager does not accept this key: it is another swarm's, or an older one. "
             "'docker swarm unlock-key' on a manager that is not locked shows the right one."
         )
-    # Without the others there is no quorum, and this one stays pending: that is theirs to mend.
-    end = time.monotonic() + module.params["timeout"]
     while (state := state_of(engine)) in ("locked", "pending") and time.monotonic() < end:
         time.sleep(0.5)
     module.exit_json(changed=True, state=state)
