@@ -87,7 +87,6 @@ def plan_backup(
         "format": FORMAT,
         "at": at,
         "cluster_id": chosen.cluster_id,
-        "autolock": bool(chosen.swarm.get("autolock")),
         "copied_from": _hostname(chosen),
         "nodes": [
             {key: node[key] for key in ("hostname", "role", "addr", "labels", "availability")}

@@ -152,9 +152,13 @@ def parse_daemon_json(text: str | None) -> tuple[dict[str, Any] | None, str | No
 
 
 def summarise_swarm(
-    info: Mapping[str, Any], certificate: Mapping[str, str | None]
+    info: Mapping[str, Any], certificate: Mapping[str, str | None], key: str
 ) -> dict[str, Any]:
-    """The Swarm part of the engine's /info, with what only the certificate knows; no nodes yet."""
+    """The Swarm part of the engine's /info; no nodes yet.
+
+    The certificate in `swarm-node.crt` knows the role where no manager answers, and its private
+    `key` whether managers are locked: then it is encrypted. The key itself goes no further.
+    """
     swarm = info.get("Swarm") or {}
     member = swarm.get("LocalNodeState", "inactive") != "inactive"
     cluster = (swarm.get("Cluster") or {}).get("ID")
@@ -170,7 +174,9 @@ def summarise_swarm(
         "certificate_not_after": certificate.get("not_after") if member else None,
         "managers": [manager["Addr"] for manager in swarm.get("RemoteManagers") or []],
         "error": swarm.get("Error") or None,
-        "autolock": bool(encryption.get("AutoLockManagers")) if cluster else None,
+        "autolock": (
+            bool(encryption.get("AutoLockManagers")) if cluster else "ENCRYPTED PRIVATE KEY" in key
+        ),
         "nodes": [],
     }
 

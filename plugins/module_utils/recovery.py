@@ -32,8 +32,9 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
     """The recovery of the swarm that `survivor` belongs to, through it alone.
 
     `docker swarm init --force-new-cluster` makes a quorum of one out of a manager's copy of the
-    Raft log. The other managers keep their own copies: two of three that come back would elect a
-    leader beside it, so each of them that answers has to leave.
+    Raft log, unless that is locked: seen, the engine then refuses it and forgets that it was in a
+    swarm until it starts again. The other managers keep their own copies: two of three that come
+    back would elect a leader beside it, so each of them that answers has to leave.
     """
     plan = Recovery(survivor, answering=[host.name for host in hosts if host.usable])
     managers = [host for host in hosts if host.group == "managers"]
@@ -60,6 +61,14 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
                     f"or run 'docker swarm leave --force' on {survivor} and then site.yml."
                 )
                 return plan
+        if chosen.swarm.get("autolock"):
+            plan.errors.append(
+                f"the managers of the swarm {plan.cluster_id} are locked (autolock), and Docker "
+                "cannot make a cluster of one out of a locked manager (moby/moby#36852): start one "
+                "more of the lost managers and run site.yml, which unlocks it; or restore a backup "
+                "onto machines that are in no swarm: restore.yml."
+            )
+            return plan
     else:
         raft = {
             node["id"]
@@ -116,11 +125,6 @@ def _unfit(chosen: Host | None, survivor: str, managers: Sequence[Host]) -> str:
         return f"{survivor} cannot be reached, so nothing can be recovered from it.{instead}"
     if not chosen.answers:
         return f"{survivor} has a Docker Engine that is silent: start it first.{instead}"
-    if chosen.swarm.get("state") == "locked":
-        return (
-            f"{survivor} is locked, and a locked manager cannot start a cluster: run "
-            f"'docker swarm unlock' on it with the swarm's key, then this again.{instead}"
-        )
     if not chosen.member or chosen.swarm.get("role") != "manager":
         return f"{survivor} is no manager of a swarm, so nothing can be recovered from it.{instead}"
     return ""

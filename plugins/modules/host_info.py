@@ -96,7 +96,7 @@ swarm:
     - C(state) is inactive, pending, active, error or locked.
     - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
       C(certificate_not_after), C(managers), C(error).
-    - C(autolock) says whether managers are locked when they restart; null where only they know.
+    - C(autolock) says whether this manager is locked when it restarts; false on workers.
     - C(nodes) lists all nodes where the host is a manager that the cluster answers.
   returned: always
   type: dict
@@ -274,10 +274,10 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         )
     except EngineError as error:
         engine["error"] = str(error)
-    certificate = host.parse_certificate(
-        read(f"{engine['data_root']}/swarm/certificates/swarm-node.crt") or ""
-    )
-    swarm = host.summarise_swarm(info, certificate)
+    certificates = f"{engine['data_root']}/swarm/certificates"
+    certificate = host.parse_certificate(read(f"{certificates}/swarm-node.crt") or "")
+    key = read(f"{certificates}/swarm-node.key") or ""
+    swarm = host.summarise_swarm(info, certificate, key)
     result["swarm"] = swarm
     if not swarm["control_available"]:
         return result

@@ -40,7 +40,6 @@ def host(
         "cluster_id": cluster,
         "node_id": f"id-{name}" if cluster else None,
         "nodes": nodes or [],
-        "autolock": False,
     }
     info = {"hostname": hostname or name, "engine": {"running": True}, "swarm": swarm}
     group = "managers" if name.startswith("m") else "workers"

@@ -168,8 +168,28 @@ SWARM_CASES = {
 def test_swarm(
     info: dict[str, object], certificate: dict[str, str | None], expected: tuple[object, ...]
 ) -> None:
-    found = host.summarise_swarm(info, certificate)
+    found = host.summarise_swarm(info, certificate, "-----BEGIN PRIVATE KEY-----")
     assert (found["state"], found["node_id"], found["cluster_id"], found["role"]) == expected
+
+
+ASKED = {"ID": "c1", "Spec": {"EncryptionConfig": {"AutoLockManagers": True}}}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "key", "locks"),
+    [
+        (ASKED, "-----BEGIN PRIVATE KEY-----", True),
+        ({"ID": "c1"}, "-----BEGIN ENCRYPTED PRIVATE KEY-----", False),
+        ({}, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nkek-version: 224\n", True),
+        ({}, "-----BEGIN PRIVATE KEY-----", False),
+        ({}, "", False),
+    ],
+)
+def test_autolock_is_read_from_the_key_where_nobody_can_be_asked(
+    cluster: dict[str, object], key: str, locks: bool
+) -> None:
+    info = {"Swarm": {"LocalNodeState": "active", "Cluster": cluster}}
+    assert host.summarise_swarm(info, {}, key)["autolock"] is locks
 
 
 def service(name: str, stack: str = "", **more: object) -> dict[str, object]:

@@ -27,6 +27,7 @@ def host(
     *,
     cluster: str | None = "A",
     state: str = "active",
+    autolock: bool = False,
     running: bool = True,
     reached: bool = True,
 ) -> Host:
@@ -37,6 +38,7 @@ def host(
         "node_id": f"id-{name}",
         "role": group.removesuffix("s") if cluster else None,
         "nodes": nodes or [],
+        "autolock": autolock,
     }
     info = {"hostname": name, "engine": {"running": running}, "swarm": swarm}
     return Host(name, group, "192.0.2.1", info if reached else None)
@@ -96,7 +98,16 @@ BAD: dict[str, tuple[list[Host], str, list[str]]] = {
     "a worker": ([host("m1"), host("w1")], "w1", ["survivor=w1", "none of the group managers"]),
     "dead": ([DEAD1, host("m2"), DEAD3], "m1", ["m1 cannot be reached", "m2 can"]),
     "its engine is off": ([host("m2", running=False), DEAD3], "m2", ["is silent", "start it"]),
-    "locked": ([host("m2", state="locked"), DEAD3], "m2", ["m2 is locked", "docker swarm unlock"]),
+    "with autolock": (
+        [DEAD1, host("m2", autolock=True), DEAD3],
+        "m2",
+        ["are locked", "moby/moby#36852", "site.yml", "restore.yml"],
+    ),
+    "locked": (
+        [DEAD1, host("m2", state="locked", autolock=True), DEAD3],
+        "m2",
+        ["are locked", "one more of the lost managers"],
+    ),
     "in no swarm": ([host("m2", cluster=None), host("m1")], "m2", ["no manager of a swarm", "m1"]),
     "a quorum that it sees": (
         [host("m1", OLD), host("m2", OLD), host("m3", OLD)],
