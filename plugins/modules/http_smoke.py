@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Sends each check, in order, to each address; the addresses are asked side by side.
   - A check that fails is tried again until O(timeout) is over, since a routing mesh needs a moment
-    after a deploy. Never changes anything.
+    after a deploy, and half a minute after a reboot. Never changes anything.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
   addresses:
@@ -60,7 +60,7 @@ options:
   timeout:
     description: Seconds for all checks of one address together, with all attempts.
     type: int
-    default: 30
+    default: 60
   request_timeout:
     description: Seconds for one request.
     type: int
@@ -159,7 +159,7 @@ def main() -> None:
                     "header": {"type": "dict"},
                 },
             },
-            "timeout": {"type": "int", "default": 30},
+            "timeout": {"type": "int", "default": 60},
             "request_timeout": {"type": "int", "default": 5},
         },
         supports_check_mode=True,
