@@ -563,14 +563,22 @@ def check_published(case: Case, explained: Explained) -> list[Finding]:
         for port in service["ports"]
         if port["protocol"] == "tcp" and service["running"]
     }
+    asked = [
+        name
+        for name, checkup in case.checkups.items()
+        if name in case.members and not checkup["error"] and not explained.about(name)
+    ]
     findings: list[Finding] = []
-    for name, checkup in case.checkups.items():
-        if name not in case.members or checkup["error"] or explained.about(name):
+    for port, service in owners.items():
+        answers = {name: case.checkups[name]["published"].get(port) for name in asked}
+        closed = {name: answer for name, answer in answers.items() if answer != "open"}
+        if len(closed) == len(asked) > 1:
+            # Seen after both workers had been with the minority of the managers.
+            text = f"its published port {port} answers on no node, though its tasks run"
+            remedy = f"The routing mesh has forgotten it: docker service update --force {service}"
+            findings.append(error(service, text, remedy))
             continue
-        for port, service in owners.items():
-            answer = checkup["published"].get(port)
-            if answer == "open":
-                continue
+        for name, answer in closed.items():
             text = f"its published port {port} ({service}) does not answer on the node itself "
             text += f"({answer or 'the node does not know of it'})"
             remedy = "The routing mesh there is broken: systemctl restart docker on it."

@@ -386,6 +386,10 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
         set_in("checkups/m1/published", {}),
         [("error", ["the node does not know of it"])],
     ),
+    "no mesh knows": (
+        lambda c: [one.update(published={}) for one in c.checkups.values()],
+        [("error", ["shop_page: its published port 80 answers on no node", "update --force"])],
+    ),
     "a certificate was not renewed": (
         set_in("infos/w1/swarm/certificate_not_after", "2026-11-30T00:00:00Z"),
         [("warning", ["w1: its certificate in the Swarm ends in 5 days"])],
