@@ -173,7 +173,7 @@ def check_answers(case: Case, explained: Explained) -> list[Finding]:
 def check_hosts(case: Case) -> list[Finding]:
     """What the preflight of every playbook says of the hosts, clocks included."""
     known = [host for host in case.hosts if host.info]
-    return preflight.check_hosts(known, None, "", [], MEMORY_MIN)
+    return preflight.check_hosts(known, None, "", [], MEMORY_MIN, disk_min=0)
 
 
 def check_room(case: Case) -> list[Finding]:
@@ -184,7 +184,7 @@ def check_room(case: Case) -> list[Finding]:
             share = disk["free"] / max(1, disk["size"])
             text = f"{disk['path']} has {mebibytes(disk['free'])} left, {share:.0%}"
             remedy = "docker system df shows what takes it, docker system prune gives some back."
-            if share < 0.03 or disk["free"] < 200 * 2**20:
+            if share < 0.03 or disk["free"] < preflight.DISK_MIN:
                 findings.append(error(name, text, remedy))
             elif share < 0.1 or disk["free"] < 2**30:
                 findings.append(warning(name, text, remedy))

@@ -33,6 +33,7 @@ RESERVED_PORTS = {
 AVAILABILITIES = ("active", "pause", "drain")
 MOST_MANAGERS = 7
 CLOCK_LIMIT = 5.0
+DISK_MIN = 200 * 2**20  # bytes
 ON_WORKERS = Constraint("node.role", False, "worker")
 LABEL = "node.labels."
 ZONE = "zone"
@@ -325,8 +326,9 @@ def check_hosts(
     stack: str,
     published: Sequence[int],
     memory_min: int,
+    disk_min: int = DISK_MIN,
 ) -> list[Finding]:
-    """System, memory, clocks, names, settings of the engine and ports of each host."""
+    """System, memory, disk, clocks, names, settings of the engine and ports of each host."""
     known = [host for host in hosts if host.info]
     findings = [
         notice(host.name, "could not be looked at, and is left out of the checks")
@@ -347,6 +349,11 @@ def check_hosts(
             text = f"has {mebibytes(info['memory_bytes'])} of memory"
             remedy = f"Give it {mebibytes(memory_min)} or more."
             findings.append(error(host.name, text, remedy))
+        if info["disk_free_bytes"] < disk_min:
+            # No error: nothing may have to be pulled, or the node is to be removed for that.
+            text = f"has {mebibytes(info['disk_free_bytes'])} left where Docker keeps its data"
+            remedy = "No image can be pulled there. docker system df shows what takes the room."
+            findings.append(warning(host.name, text, remedy))
         if engine["live_restore"]:
             text = "live-restore is on, and Docker then joins no swarm"
             remedy = "Remove live-restore from /etc/docker/daemon.json and restart Docker."

@@ -367,15 +367,18 @@ def test_a_worker_has_a_full_disk() -> None:
                 except OSError:
                     failed += 1
         run, seconds = timed("site.yml")
+        doctor = cluster().playbook("playbooks/doctor.yml")
     finally:
         node.run("rm /full")
     note(
         SCENARIO, "disk full on a worker", requests=100, failed=failed, rc=run.code, seconds=seconds
     )
     assert failed == 0
-    assert run.code != 0, run.output
-    assert "w2" in run.output
-    assert re.search(r"disk|space", run.output), run.output
+    # Nothing has to be pulled: a warning. The doctor calls it wrong.
+    assert run.code == 0, run.output
+    assert "w2: has 0 MiB left where Docker keeps its data" in run.text
+    assert doctor.code != 0, doctor.output
+    assert "w2: /var/lib/docker has 0 MiB left" in doctor.text
     run = cluster().playbook("site.yml")
     assert run.code == 0, run.output
     until(lambda: all_well("m1"), 180, "not all well after the disk was full")

@@ -54,6 +54,7 @@ class Cluster:
         return {
             "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
             "memory_bytes": G,
+            "disk_free_bytes": 2**30,
             "cpus": 2,
             "hostname": name,
             "engine": {

@@ -321,6 +321,7 @@ def info(name: str, **more: Any) -> dict[str, Any]:
         "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
         "hostname": name,
         "memory_bytes": G,
+        "disk_free_bytes": G,
         "cpus": 1,
         "addresses": [],
         "listening_tcp": [],
@@ -363,6 +364,10 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
     "system with an engine": (
         [seen("m1", os=ALPINE)],
         ["warning m1: Alpine is not one that this is tested on."],
+    ),
+    "disk": (
+        [seen("m1", disk_free_bytes=0)],
+        ["warning m1: has 0 MiB left where Docker keeps its data. No image can be pulled there."],
     ),
     "memory": (
         [seen("m1", memory_bytes=300 * 2**20)],
