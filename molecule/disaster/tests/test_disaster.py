@@ -347,7 +347,7 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
 
     again, seconds = timed("playbooks/restore.yml", *words)
     assert again.code == 0, again.output
-    assert "no data are overwritten" in again.output
+    assert "no data are overwritten" in again.text
     assert visits("w1") > found
 
 
