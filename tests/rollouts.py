@@ -31,7 +31,8 @@ class Sources:
     def restore(self) -> None:
         """As they are in the checkout."""
         for folder in ("app", "imagebackend", "stacks"):
-            shutil.rmtree(self.root / folder, ignore_errors=True)
+            if (self.root / folder).exists():
+                shutil.rmtree(self.root / folder)
             ignore = shutil.ignore_patterns("tests", "__pycache__")
             shutil.copytree(PROJECT / folder, self.root / folder, ignore=ignore)
 

@@ -217,6 +217,7 @@ def test_exceptions_from_the_linter_have_a_reason_above() -> None:
 
 
 def test_no_task_hides_its_failure() -> None:
+    # The words stand here because this is the check that forbids them.
     hiding = re.compile(
         r"^\s*(ignore_errors:|ignore_unreachable:|failed_when: *(false|no)\b)", re.M
     )

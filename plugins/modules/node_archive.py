@@ -362,7 +362,8 @@ class Node:
             target, fresh = root / "swarm", root / "swarm.unpacking"
             if (self.engine.get("/info").get("Swarm") or {}).get("NodeID"):
                 raise ArchiveError("this host is in a swarm: its state is not overwritten")
-            shutil.rmtree(fresh, ignore_errors=True)
+            if fresh.exists():  # an interrupted run left it
+                shutil.rmtree(fresh)
             fresh.mkdir(mode=0o700)
             unpack(Path(files[self.module.params["swarm_file"]]), fresh)
             with engine_stopped(self.module, self.engine) as took:
