@@ -42,10 +42,14 @@ class Probe:
         self.process.wait(timeout=self.seconds + 120)
         self.report = json.loads((self.folder / "report.json").read_text())
 
+    def missed(self, *victims: str) -> list[dict[str, Any]]:
+        """The failures through the nodes that were not struck themselves."""
+        addresses = {cluster().node(name).address for name in victims}
+        return [one for one in self.report["failures"] if one["node"] not in addresses]
+
     def figures(self, *victims: str) -> dict[str, Any]:
         """What was lost through the nodes that were not struck themselves, and until when."""
-        addresses = {cluster().node(name).address for name in victims}
-        lost = [one for one in self.report["failures"] if one["node"] not in addresses]
+        lost = self.missed(*victims)
         offset = self.struck - self.report["started"]
         return {
             "requests": self.report["requests"],

@@ -174,9 +174,9 @@ def main() -> None:
         if result["problem"]
     ]
     if problems:
-        module.fail_json(
-            msg="Not every node answers as it should:\n" + "\n".join(problems), results=results
-        )
+        lines = ["Not every node answers as it should:", *problems]
+        lines.append("playbooks/doctor.yml looks for the reason and says what to do.")
+        module.fail_json(msg="\n".join(lines), results=results)
     module.exit_json(changed=False, results=results)
 
 

@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - With autolock a manager whose engine restarts waits for the swarm's unlock key.
   - The key goes over the engine's socket. It never stands in a result or a command.
+  - An engine that got its key while the swarm had no leader may become active without the swarm's
+    network (seen on 26.1.5). RV(gossip) says so; such an engine has to be started and unlocked again.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
   key:
@@ -44,8 +46,13 @@ state:
     managers to mend; locked in check mode.
   returned: success
   type: str
+gossip:
+  description: Whether the engine has opened the swarm's network (7946/tcp), within 15 seconds.
+  returned: when the state is active
+  type: bool
 """
 
+import socket
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -56,10 +63,27 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
 )
 
+GOSSIP_PORT = 7946
+
 
 def state_of(engine: Engine) -> str:
     """LocalNodeState of the engine."""
     return str((engine.get("/info").get("Swarm") or {}).get("LocalNodeState") or "inactive")
+
+
+def gossips(engine: Engine, seconds: float = 15) -> bool:
+    """Whether the swarm's gossip port answers on the node's own address within that time."""
+    address = str(engine.get("/info")["Swarm"]["NodeAddr"])
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address, GOSSIP_PORT), timeout=2).close()
+        except OSError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.5)
+        else:
+            return True
 
 
 def run(module: AnsibleModule, engine: Engine) -> None:
@@ -82,7 +106,9 @@ def run(module: AnsibleModule, engine: Engine) -> None:
         )
     while (state := state_of(engine)) in ("locked", "pending") and time.monotonic() < end:
         time.sleep(0.5)
-    module.exit_json(changed=True, state=state)
+    if state != "active":
+        module.exit_json(changed=True, state=state)
+    module.exit_json(changed=True, state=state, gossip=gossips(engine))
 
 
 def main() -> None:

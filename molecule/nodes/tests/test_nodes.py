@@ -85,7 +85,7 @@ def test_a_node_is_removed_and_added(tmp_path: Path) -> None:
     assert lost(reports)["failed"] == 0, reports
     for service in ("frontend", "imagebackend"):
         places = {task["Node"] for task in cluster().tasks(f"{STACK}_{service}")}
-        assert places == {node.name for node in cluster().workers}
+        assert places == {node.name for node in cluster().workers}, run.output
 
 
 @pytest.mark.parametrize("kind", ["worker", "manager"])
