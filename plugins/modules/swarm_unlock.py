@@ -12,7 +12,7 @@ description:
   - With autolock a manager whose engine restarts waits for the swarm's unlock key.
   - The key goes over the engine's socket. It never stands in a result or a command.
   - An engine that got its key while the swarm had no leader may become active without the swarm's
-    network (seen on 26.1.5). RV(gossip) says so; such an engine has to be started and unlocked again.
+    network (seen on 26.1.5). RV(gossip) says so. It is to be started and unlocked again.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
   key:
