@@ -123,14 +123,15 @@ def run(module: AnsibleModule, engine: Engine) -> None:
         if module.check_mode:
             lines.append(f"{name}: would be spread again ({before})")
             continue
-        for _ in range(ROUNDS):
+        rounds = 0
+        while rounds < ROUNDS and drain.is_uneven(service, snapshot):
             spread(engine, stack, service["ID"], name, module.params["timeout"])
             snapshot = look(engine, stack_filter(stack))
-            uneven = drain.is_uneven(service, snapshot)
-            if not uneven:
-                break
+            rounds += 1
         line = f"{name}: {before} -> {drain.places_line(service, snapshot)}"
-        lines.append(f"{line}, still uneven after {ROUNDS} rounds" if uneven else line)
+        if drain.is_uneven(service, snapshot):
+            line += f", still uneven after {rounds} rounds"
+        lines.append(line)
     module.exit_json(changed=bool(done), lines=lines, spread=done)
 
 
