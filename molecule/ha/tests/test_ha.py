@@ -141,6 +141,7 @@ def test_a_manager_in_the_minority(tmp_path: Path) -> None:
     begun = probe.report["started"]
     away = [one for one in probe.missed(victim.name) if begun + one["at"] < joined]
     assert not away
+    assert figures["failed"] == 0, probe.report["failures"]
 
 
 def test_an_engine_stops(tmp_path: Path) -> None:
