@@ -37,8 +37,12 @@ def cache(*parts: str) -> Path:
 
 
 def run(command: Sequence[str], *, text: str | None = None, check: bool = True) -> str:
-    """Run a program and return what it printed. Raises LabError with its last words if it fails."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    """Run a program and return what it printed. Raises LabError with its last words if it fails.
+
+    It never gets this process's standard input: ssh makes that non-blocking and, when killed,
+    leaves it so, which Ansible then refuses.
+    """
+    done = subprocess.run(command, input=text or "", capture_output=True, text=True, check=False)
     if check and done.returncode:
         words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
         raise LabError(f"'{' '.join(command)}' failed ({done.returncode}): {' / '.join(words)}")

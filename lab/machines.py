@@ -74,17 +74,18 @@ def _namespace(path: Path) -> int:
 
 
 def processes(lab: Lab) -> dict[int, list[str]]:
-    """All processes of the lab with their command lines: those in its network namespace, and
-    machines that name its folder (should the namespace have lost its name)."""
+    """All processes of the lab with their command lines: those in its network namespace,
+    machines that name its folder (should the namespace have lost its name), and logins with its
+    key (a killed `up` leaves them waiting for a machine that is no more)."""
     ours = _namespace(Path("/run/netns", lab.netns))
-    mark = f"uml_dir={lab.run_dir}/uml/"
+    marks = {f"uml_dir={lab.run_dir}/uml/", str(_key(lab))}
     found: dict[int, list[str]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
         arguments = _arguments(int(entry))
         inside = ours and _namespace(Path("/proc", entry, "ns/net")) == ours
-        if inside or mark in arguments:
+        if inside or marks.intersection(arguments):
             found[int(entry)] = arguments
     return found
 
@@ -436,11 +437,16 @@ def ssh_answers(node: Node) -> bool:
         return False
 
 
+def _key(lab: Lab) -> Path:
+    """The private key with which this computer logs in to the lab's machines."""
+    return lab.run_dir / "ssh" / "id_ed25519"
+
+
 def ssh_command(lab: Lab, node: Node) -> list[str]:
-    folder = lab.run_dir / "ssh"
+    known = _key(lab).with_name("known_hosts")
     return [
-        *("ssh", "-i", str(folder / "id_ed25519"), "-o", "IdentitiesOnly=yes"),
-        *("-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "StrictHostKeyChecking=yes"),
+        *("ssh", "-i", str(_key(lab)), "-o", "IdentitiesOnly=yes"),
+        *("-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes"),
         *("-o", "LogLevel=ERROR", f"ops@{node.address}"),
     ]
 
