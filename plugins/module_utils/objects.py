@@ -41,6 +41,11 @@ def full_name(stack: str, name: str, key: str, value: str) -> str:
     return full
 
 
+def full_names(stack: str, values: Mapping[str, Any], key: str) -> dict[str, str]:
+    """The full name by short name, of {short name: value}. Raises ValueError as full_name does."""
+    return {name: full_name(stack, name, key, str(value)) for name, value in values.items()}
+
+
 def labels(stack: str, kind: str, name: str) -> dict[str, str]:
     """The labels by which a stack's objects are found again; `docker stack rm` knows the first."""
     return {"com.docker.stack.namespace": stack, f"monsterstack.swarm.{kind}": name}

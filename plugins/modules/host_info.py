@@ -116,6 +116,11 @@ reserved:
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
+secrets:
+  description: Names of the secrets in Swarm. Empty unless O(services=true) on a manager.
+  returned: always
+  type: list
+  elements: str
 commands:
   description: Whether the host has C(nft).
   returned: always
@@ -241,7 +246,7 @@ def free_bytes(path: str) -> int:
 
 
 def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
-    """The keys engine, swarm, stacks and reserved."""
+    """The keys engine, swarm, stacks, reserved and secrets."""
     settings, problem = host.parse_daemon_json(read(DAEMON_JSON))
     data_root = str((settings or {}).get("data-root") or "/var/lib/docker")
     engine: dict[str, Any] = {
@@ -256,7 +261,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         "error": None,
         "settings_unread": False,
     }
-    result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}}
+    result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}, "secrets": []}
     # A manager whose leader has just gone answers /info when its own questions to that leader have
     # run out: seen after more than 20 s. A silent engine is found out as late, and is rare.
     client = Engine(module.params["docker_host"], timeout=60)
@@ -288,6 +293,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             tasks = client.get("/tasks", filters={"desired-state": ["running"]})
             result["stacks"] = host.summarise_services(services)
             result["reserved"] = host.summarise_reserved(tasks, services)
+            result["secrets"] = sorted(s["Spec"]["Name"] for s in client.get("/secrets"))
     except EngineError as error:
         # A manager without quorum says so here: that is a finding, not a failure of this module.
         swarm["error"] = swarm["error"] or str(error)

@@ -32,6 +32,11 @@ options:
       - With V(read) it is compared with what runs, see RV(plan).
       - With V(recorded) it is stored. Without it the last record lends its own.
     type: dict
+  compose_text:
+    description:
+      - A compose file's text, for V(read). The Docker client of the host validates it against its
+        own schema, then it is compared as O(compose) is.
+    type: str
   release:
     description: Number of a release to return whole, its compose file included.
     type: int
@@ -120,6 +125,15 @@ last:
   description: The newest release whatever its verdict, or null.
   returned: when O(state=read)
   type: dict
+compose:
+  description: The compose file as C(docker stack config) normalises it, parsed.
+  returned: when O(state=read) and O(compose_text) is given
+  type: dict
+secrets:
+  description: Names of all secrets in Swarm, those of other stacks included.
+  returned: when O(state=read)
+  type: list
+  elements: str
 releases:
   description: Summaries of all releases, newest first.
   returned: when O(state=read)
@@ -196,7 +210,7 @@ import json
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import release
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import ComposeError
@@ -224,6 +238,21 @@ def look(
     return release.read_records(configs), ids, release.running_state(services, stack)
 
 
+def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
+    """A compose file as this host's own client understands it; ends the module if it does not."""
+    try:
+        import yaml
+    except ImportError:
+        # Only this needs it: whoever reads releases does not.
+        module.fail_json(msg=missing_required_lib("PyYAML", reason="to read a compose file"))
+    command = [module.get_bin_path("docker", required=True), "stack", "config", "-c", "-"]
+    rc, output, error = module.run_command(command, data=text)
+    if rc:
+        module.fail_json(msg=f"the compose file of the stack {stack} is not valid: {error.strip()}")
+    document: dict[str, Any] = yaml.safe_load(output)
+    return document
+
+
 def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """What is recorded, what runs, and what a deployment would change."""
     stack, document, number = (module.params[key] for key in ("stack", "compose", "release"))
@@ -236,6 +265,7 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         "previous": release.public(release.previous_record(records)),
         "history": release.history_lines(records),
         "releases": [{key: record[key] for key in release.SUMMARY} for record in records],
+        "secrets": sorted(secret["Spec"]["Name"] for secret in engine.get("/secrets")),
         "versions": {name: entry["version"] for name, entry in running.items()},
         "running": {
             name: {
@@ -259,6 +289,8 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
             names, replicas = module.params["secret_names"], module.params["replicas"]
             result["release"] = whole
             result["redeployable"] = release.redeployable(whole["compose"], names, replicas)
+    if module.params["compose_text"] is not None:
+        result["compose"] = document = normalise(module, stack, module.params["compose_text"])
     if document is not None:
         entries = release.plan(document, running, current)
         result["plan"] = entries
@@ -337,6 +369,7 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["read", "recorded"], "default": "read"},
             "compose": {"type": "dict"},
+            "compose_text": {"type": "str"},
             "release": {"type": "int"},
             "secret_names": {"type": "dict", "default": {}, "no_log": False},
             "replicas": {"type": "dict", "default": {}},
@@ -350,6 +383,7 @@ def main() -> None:
             "keep": {"type": "int", "default": 10},
             **ENGINE_OPTIONS,
         },
+        mutually_exclusive=[("compose", "compose_text")],
         supports_check_mode=True,
     )
     work = read if module.params["state"] == "read" else record

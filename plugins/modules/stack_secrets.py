@@ -108,10 +108,7 @@ def create(module: AnsibleModule, engine: Engine, collection: str) -> dict[str, 
     stack, kind = module.params["stack"], module.params["kind"]
     values = {name: str(value) for name, value in module.params["secrets"].items()}
     try:
-        names = {
-            name: objects.full_name(stack, name, module.params["key"], value)
-            for name, value in values.items()
-        }
+        names = objects.full_names(stack, values, module.params["key"])
     except ValueError as error:
         module.fail_json(msg=f"{kind} of the stack {stack}: {error}")
     there = {item["Spec"]["Name"] for item in engine.get(collection)}

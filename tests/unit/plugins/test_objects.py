@@ -7,7 +7,9 @@ import hmac
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.monsterstack.swarm.plugins.filter.secret_names import secret_names
 from ansible_collections.monsterstack.swarm.plugins.module_utils import objects
 
 
@@ -63,3 +65,17 @@ def test_obsolete_spares_what_is_used_kept_or_not_ours() -> None:
     assert used == {"s_used"}
     assert objects.used_names(services, "config") == {"s_conf"}
     assert objects.obsolete(there, used, "secret", ["s_kept"]) == {"id-s_old": "s_old"}
+
+
+def test_names_of_many_are_those_of_each() -> None:
+    values = {"db": "s3cret", "pin": 1234}
+    assert objects.full_names("shop", values, "key") == {
+        "db": objects.full_name("shop", "db", "key", "s3cret"),
+        "pin": objects.full_name("shop", "pin", "key", "1234"),
+    }
+    assert secret_names(values, "shop", "key") == objects.full_names("shop", values, "key")
+
+
+def test_the_filter_says_whose_secret_it_was() -> None:
+    with pytest.raises(AnsibleFilterError, match="secrets of the stack shop: db is empty"):
+        secret_names({"db": ""}, "shop", "key")
