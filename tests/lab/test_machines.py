@@ -285,5 +285,13 @@ def test_down_after_a_killed_up_leaves_nothing(tmp_path: Path, delay: float | No
 
 def test_down_leaves_nothing(bench: Bench) -> None:
     assert leftovers(bench.lab)
-    bench("down")
+    key = str(bench.lab.run_dir / "ssh/id_ed25519")
+    login = bench.command("ssh", "m1", "sleep", "600")
+    with subprocess.Popen(login, stdin=subprocess.DEVNULL) as session:
+        deadline = time.monotonic() + 20
+        while not any(key in words for words in machines.processes(bench.lab).values()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        bench("down")
+        assert session.wait(10) != 0
     assert leftovers(bench.lab) == []
