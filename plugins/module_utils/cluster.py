@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
+from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
-CLUSTER_PORT = 2377
 Nodes = Mapping[str, Mapping[str, Any]]
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAGIC = 0x6D737731
-GOSSIP_PORT = 7946
+CLUSTER_PORT, GOSSIP_PORT = 2377, 7946
 SOURCE_PORT = 47891
 ESP = 50
 LONG_EVERY = 4  # long packets in every fourth burst: they are to be seen, not to fill the line

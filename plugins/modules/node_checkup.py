@@ -139,7 +139,6 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 )
 
 SERVICE_LABEL = "com.docker.swarm.service.name"
-CLUSTER_PORT = 2377
 
 
 class Background(threading.Thread):
@@ -181,7 +180,7 @@ def interface_mtu(address: str) -> int | None:
 def ports_of(peers: dict[str, str], managers: list[str]) -> dict[str, dict[str, str]]:
     """Which of Swarm's TCP ports each peer has open for this node."""
     wanted = [f"{name} {wire.GOSSIP_PORT}" for name in peers]
-    wanted += [f"{name} {CLUSTER_PORT}" for name in managers if name in peers]
+    wanted += [f"{name} {wire.CLUSTER_PORT}" for name in managers if name in peers]
 
     def look(item: str) -> str:
         name, port = item.split()

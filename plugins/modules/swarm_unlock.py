@@ -62,8 +62,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
-
-GOSSIP_PORT = 7946
+from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import GOSSIP_PORT
 
 
 def state_of(engine: Engine) -> str:
