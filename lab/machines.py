@@ -239,9 +239,9 @@ def _remove_network(lab: Lab) -> None:
 
 def _make_keys(lab: Lab) -> None:
     """The lab's own SSH key, one host key per machine, and the known_hosts of them all."""
-    folder = lab.run_dir / "ssh"
+    folder = _key(lab).parent
     folder.mkdir(mode=0o700, exist_ok=True)
-    _make_key(folder / "id_ed25519", lab.name)
+    _make_key(_key(lab), lab.name)
     known = ""
     for node in lab.nodes:
         node_dir(lab, node).mkdir(parents=True, exist_ok=True)
@@ -263,7 +263,7 @@ def _write_seed(lab: Lab, node: Node, path: Path) -> None:
     """The archive a machine unpacks at its first boot: names, keys, network, this computer's way
     to the outside (name servers, proxies, certificates, Debian mirror)."""
     key = node_dir(lab, node) / "ssh_host_ed25519_key"
-    public = (lab.run_dir / "ssh/id_ed25519.pub").read_bytes()
+    public = _key(lab).with_suffix(".pub").read_bytes()
     variables = "".join(f"{name}={value}\n" for name, value in host.proxy_environment().items())
     files: dict[str, tuple[bytes, int]] = {
         "etc/hostname": (f"{node.name}\n".encode(), 0o644),
