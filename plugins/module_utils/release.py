@@ -366,6 +366,9 @@ def known_as(record: Record, records: Sequence[Record]) -> Record | None:
 
 
 def to_prune(records: Sequence[Record], keep: int) -> list[int]:
-    """Numbers of the releases to forget (`records` newest first); the current one always stays."""
-    current = current_record(records)
-    return [record["number"] for record in records[keep:] if record is not current]
+    """Numbers of the releases to forget (`records` newest first).
+
+    The current one and the one a rollback leads to always stay: ten scalings of the same images
+    must not take the way back."""
+    spared = [current_record(records), previous_record(records)]
+    return [record["number"] for record in records[keep:] if record not in spared]

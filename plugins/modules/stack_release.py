@@ -81,7 +81,9 @@ options:
     type: list
     elements: str
   keep:
-    description: How many releases to remember. The current one is never forgotten.
+    description:
+      - How many releases to remember.
+      - The current one and the one a rollback leads to are never forgotten.
     type: int
     default: 10
   docker_host:

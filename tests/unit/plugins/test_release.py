@@ -299,6 +299,12 @@ def test_where_a_rollback_leads(rows: list[tuple[str, str]], number: int | None)
     assert (found["number"] if found else None) == number
 
 
+def test_scaling_does_not_take_the_way_back() -> None:
+    scaled = [("3", GOOD)] * 4
+    records = history(("1", GOOD), ("2", GOOD), ("x", BAD), *scaled)
+    assert release.to_prune(records, 3) == [4, 3, 1]
+
+
 def test_history_for_people() -> None:
     newest, current, _oldest = release.history_lines(history(("1", GOOD), ("2", GOOD), ("3", BAD)))
     assert newest.startswith("  3: 3, rolled_back, now by ann: web 3@sha256:")
