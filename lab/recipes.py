@@ -89,11 +89,11 @@ def tree_digest(folder: Path) -> str:
     )
 
 
-def system_arguments(image: str) -> list[str]:
+def system_arguments(image: str, overlay: Path = OVERLAY) -> list[str]:
     """mmdebstrap's arguments for a machine's system, without target and mirror."""
     packages = _SERVER + ("," + _ENGINE if image == "engine" else "")
     hooks = [
-        f'tar -C "{OVERLAY}" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | '
+        f'tar -C "{overlay}" --owner=0 --group=0 --mode=u=rwX,go=rX -c . | '
         'tar -C "$1" -x --no-overwrite-dir',
         'chroot "$1" useradd --create-home --shell /bin/bash ops',
         'rm -f "$1"/etc/ssh/ssh_host_* "$1/etc/apt/sources.list" "$1/etc/hostname"',
@@ -117,7 +117,8 @@ def system_arguments(image: str) -> list[str]:
 
 
 def system_digest(image: str) -> str:
-    return digest(system_arguments(image), tree_digest(OVERLAY))
+    """Of a machine's system; every checkout shares it, wherever it lies."""
+    return digest(system_arguments(image, Path("overlay")), tree_digest(OVERLAY))
 
 
 @dataclass(frozen=True)

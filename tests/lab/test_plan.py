@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +177,13 @@ def test_images_and_mirror_have_their_own_digests() -> None:
     assert recipes.system_digest("engine") != recipes.system_digest("bare")
     assert recipes.mirror_digest(b"one authority") != recipes.mirror_digest(b"another")
     assert "docker.io" not in " ".join(recipes.system_arguments("bare"))
+
+
+def test_another_checkout_shares_the_images(tmp_path: Path) -> None:
+    shutil.copytree(recipes.HERE, tmp_path / "lab")
+    code = "from lab import recipes; print(recipes.system_digest('engine'))"
+    there = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, text=True)
+    assert there.strip() == recipes.system_digest("engine")
 
 
 @pytest.mark.parametrize(
