@@ -34,6 +34,18 @@ def label_text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def read_desired(given: Mapping[str, Any]) -> Desired:
+    """One entry of what swarm_nodes takes, in which whatever is optional may be missing."""
+    return Desired(
+        hostname=given.get("hostname"),
+        node_id=given.get("id"),
+        labels={key: label_text(value) for key, value in (given.get("labels") or {}).items()},
+        availability=given.get("availability"),
+        pins=given.get("pins") or (),
+        inherits=given.get("inherits"),
+    )
+
+
 def find_node(
     desired: Desired, nodes: Sequence[Mapping[str, Any]]
 ) -> tuple[Mapping[str, Any] | None, str | None]:
@@ -134,6 +146,33 @@ def visible(spec: Mapping[str, Any]) -> dict[str, Any]:
         "labels": dict(sorted((spec.get("Labels") or {}).items())),
         "availability": spec.get("Availability", "active"),
     }
+
+
+def as_wanted(
+    given: Sequence[Mapping[str, Any]],
+    listed: Sequence[Mapping[str, Any]],
+    purge_labels: bool = False,
+) -> bool:
+    """Whether swarm_nodes would find nothing to do; `listed` are nodes as host_info lists them."""
+    nodes = [
+        {
+            "ID": node["id"],
+            "Description": {"Hostname": node["hostname"]},
+            "Status": {"State": node["status"]},
+            "Spec": {"Labels": node["labels"], "Availability": node["availability"]},
+        }
+        for node in listed
+    ]
+    desired = [read_desired(one) for one in given]
+    found = [find_node(one, nodes) for one in desired]
+    if any(problem for _node, problem in found):
+        return False
+    there = [node for node, _problem in found if node]
+    placed = place_pins(inherit(desired, nodes), there, nodes)
+    return all(
+        visible(wanted_spec(node["Spec"], one, purge_labels)) == visible(node["Spec"])
+        for one, node in zip(placed, there, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -314,6 +314,32 @@ def history_lines(records: Sequence[Record]) -> list[str]:
     return lines
 
 
+def summary(
+    records: Sequence[Record], running: Mapping[str, Mapping[str, Any]], secrets: Iterable[Api]
+) -> dict[str, Any]:
+    """What is recorded and what runs, as stack_release and stack_lock return it.
+
+    `secrets` are all of Swarm's as the API gives them; only their names are returned."""
+    current = current_record(records)
+    return {
+        "current": public(current),
+        "last": public(records[0]) if records else None,
+        "previous": public(previous_record(records)),
+        "history": history_lines(records),
+        "releases": [{key: record[key] for key in SUMMARY} for record in records],
+        "secrets": sorted(secret["Spec"]["Name"] for secret in secrets),
+        "versions": {name: entry["version"] for name, entry in running.items()},
+        "running": {
+            name: {
+                **entry,
+                "drift": (found := drift(name, entry, current)),
+                "drifted": bool(found),
+            }
+            for name, entry in running.items()
+        },
+    }
+
+
 def public(record: Record | None) -> Record | None:
     """A record without the whole compose file."""
     return {k: v for k, v in record.items() if k != "compose"} if record else None

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, the monsterstack.swarm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Requests to a manager that several modules make: looking at all of it, changing a node."""
+"""Requests to a manager that several modules make: looking at all of it or at a stack's releases,
+changing a node."""
 
 from __future__ import annotations
 
@@ -8,7 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import Engine, EngineError
+from ansible_collections.monsterstack.swarm.plugins.module_utils import release
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
+    Engine,
+    EngineError,
+    stack_filter,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import Snapshot
 
 # Each try reads the object again, so one more writer is enough for one more try.
@@ -29,6 +35,17 @@ def look(engine: Engine, filters: Mapping[str, Any] | None = None) -> Snapshot:
         nodes=engine.get("/nodes"),
         now=time.time(),
     )
+
+
+def look_at_releases(
+    engine: Engine, stack: str
+) -> tuple[list[release.Record], dict[str, str], dict[str, dict[str, Any]]]:
+    """(records newest first, config ids by name, what runs)."""
+    mine = stack_filter(stack)
+    configs = engine.get("/configs", filters=mine)
+    ids = {config["Spec"]["Name"]: config["ID"] for config in configs}
+    services = engine.get("/services", filters=mine)
+    return release.read_records(configs), ids, release.running_state(services, stack)
 
 
 def update(

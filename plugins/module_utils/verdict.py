@@ -331,6 +331,55 @@ def overall(results: Iterable[Result]) -> str:
     return min((r.verdict for r in results), key=VERDICTS.index, default="converged")
 
 
+def outcome(
+    watch: Watch,
+    results: Mapping[str, Result],
+    logs: Mapping[str, tuple[Sequence[str], str | None]],
+    story: Sequence[str],
+    seconds: float,
+) -> dict[str, Any]:
+    """What stack_verdict returns. `logs`: by service the last lines, or why there are none."""
+    services: dict[str, dict[str, Any]] = {}
+    summary: list[str] = []
+    report: list[str] = []
+    for name, result in results.items():
+        lines, note = logs.get(name, ((), None))
+        services[name] = {
+            "verdict": result.verdict,
+            "desired": result.desired,
+            "running": result.running,
+            "nodes": list(result.nodes),
+            "image": result.image,
+            "digest": result.digest,
+            "update_state": result.update_state,
+            "message": result.message,
+            "last_error": result.last_error,
+            "log_tail": list(lines),
+            "log_note": note,
+            "seconds": watch.seconds(name),
+        }
+        summary.append(describe(name, result, watch.seconds(name)))
+        report.append(summary[-1])
+        report += [f"    {name} | {line}" for line in lines]
+    return {
+        "changed": False,
+        "verdict": overall(results.values()),
+        "services": services,
+        "summary": summary,
+        "report": report,
+        "timeline": list(story),
+        "seconds": round(seconds, 1),
+    }
+
+
+def settled(watch: Watch, snapshot: Snapshot) -> dict[str, Any] | None:
+    """The outcome where one look says for good that all is well; None where more are needed."""
+    results = watch.look(snapshot)
+    if any(not one.final or one.verdict != "converged" for one in results.values()):
+        return None
+    return outcome(watch, results, {}, watch.timeline(snapshot), 0.0)
+
+
 def describe(name: str, result: Result, seconds: float) -> str:
     """One line for people."""
     reference = parse_reference(result.image)

@@ -14,6 +14,7 @@ description:
   - The lock of a playbook that has ended on the same controller is recovered at once, with a
     warning. One of another controller gives way after O(stale_after) seconds.
   - Taking and giving back leaves nothing behind, so neither counts as a change.
+  - Whoever takes it learns what runs, at once and while nobody else changes it.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
   stack:
@@ -71,6 +72,12 @@ holder:
   description: Who else has it, or null.
   returned: always
   type: dict
+running:
+  description:
+    - Also C(current), C(last), C(previous), C(history), C(releases), C(secrets) and C(versions).
+    - They are what M(monsterstack.swarm.stack_release) returns when it reads.
+  returned: when O(state=taken) and nobody else has it
+  type: dict
 id:
   description: ID of the lock that is in the way.
   returned: when somebody else has it
@@ -83,12 +90,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import release
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
     EngineError,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LABEL, config_name
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import look_at_releases
 
 
 def find(engine: Engine, stack: str) -> dict[str, Any] | None:
@@ -119,6 +128,15 @@ def busy(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def take(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
+    """Take the lock and see what runs, or tell who has it."""
+    result = lock(module, engine)
+    if result["holder"] is None:
+        records, _ids, running = look_at_releases(engine, module.params["stack"])
+        result |= release.summary(records, running, engine.get("/secrets"))
+    return result
+
+
+def lock(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """Take the lock, or tell who has it."""
     stack, owner = module.params["stack"], module.params["owner"]
     there = find(engine, stack)
@@ -146,7 +164,7 @@ def take(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     return {"changed": False, "held": True, "holder": None}
 
 
-def release(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
+def unlock(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """Give one's own lock back."""
     there = find(engine, module.params["stack"])
     mine = there is not None and same(content(there), module.params["owner"])
@@ -182,7 +200,7 @@ def main() -> None:
     )
     if not module.params["owner"]:
         module.fail_json(msg="stack_lock needs to know its owner: its action plugin was not found.")
-    work = take if module.params["state"] == "taken" else release
+    work = take if module.params["state"] == "taken" else unlock
     try:
         module.exit_json(**work(module, Engine(module.params["docker_host"])))
     except EngineError as error:

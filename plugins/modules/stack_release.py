@@ -48,6 +48,10 @@ options:
     description: Replicas to keep, by service, for RV(redeployable).
     type: dict
     default: {}
+  before:
+    description: Version index by short service name, as RV(versions) of an earlier call has it.
+    type: dict
+    default: {}
   canary_seconds:
     description: How long the first task is to be watched, for RV(pace). 0 for no canary.
     type: float
@@ -167,6 +171,12 @@ deploy_needed:
   description: Whether any service is not unchanged.
   returned: when O(state=read) and O(compose) is given
   type: bool
+settled:
+  description:
+    - What M(monsterstack.swarm.stack_verdict) returns, where no service is to change and one look
+      says for good that all of them have converged. Null otherwise.
+  returned: when O(state=read) and O(compose) is given
+  type: dict
 plan_lines:
   description: The plan for people, one line per service that changes.
   returned: when O(state=read) and O(compose) is given
@@ -214,7 +224,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import release
+from ansible_collections.monsterstack.swarm.plugins.module_utils import release, verdict
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import ComposeError
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
@@ -222,22 +232,15 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import (
+    look,
+    look_at_releases,
+)
 
 
 def config_name(stack: str, number: int) -> str:
     """The config that holds a release."""
     return f"{stack}_release_{number}"
-
-
-def look(
-    engine: Engine, stack: str
-) -> tuple[list[release.Record], dict[str, str], dict[str, dict[str, Any]]]:
-    """(records newest first, config ids by name, what runs)."""
-    mine = stack_filter(stack)
-    configs = engine.get("/configs", filters=mine)
-    ids = {config["Spec"]["Name"]: config["ID"] for config in configs}
-    services = engine.get("/services", filters=mine)
-    return release.read_records(configs), ids, release.running_state(services, stack)
 
 
 def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
@@ -258,26 +261,8 @@ def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
 def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """What is recorded, what runs, and what a deployment would change."""
     stack, document, number = (module.params[key] for key in ("stack", "compose", "release"))
-    records, _ids, running = look(engine, stack)
-    current = release.current_record(records)
-    result: dict[str, Any] = {
-        "changed": False,
-        "current": release.public(current),
-        "last": release.public(records[0]) if records else None,
-        "previous": release.public(release.previous_record(records)),
-        "history": release.history_lines(records),
-        "releases": [{key: record[key] for key in release.SUMMARY} for record in records],
-        "secrets": sorted(secret["Spec"]["Name"] for secret in engine.get("/secrets")),
-        "versions": {name: entry["version"] for name, entry in running.items()},
-        "running": {
-            name: {
-                **entry,
-                "drift": (found := release.drift(name, entry, current)),
-                "drifted": bool(found),
-            }
-            for name, entry in running.items()
-        },
-    }
+    records, _ids, running = look_at_releases(engine, stack)
+    result = {"changed": False, **release.summary(records, running, engine.get("/secrets"))}
     if number is not None:
         whole = next((record for record in records if record["number"] == number), None)
         if not whole:
@@ -294,12 +279,17 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     if module.params["compose_text"] is not None:
         result["compose"] = document = normalise(module, stack, module.params["compose_text"])
     if document is not None:
-        entries = release.plan(document, running, current)
+        entries = release.plan(document, running, release.current_record(records))
         result["plan"] = entries
         result["plan_lines"] = release.plan_lines(entries)
         seconds, serial = module.params["canary_seconds"], module.params["serial"]
         result["pace"] = release.pace(document, entries, seconds, serial)
-        result["deploy_needed"] = any(e["action"] != "unchanged" for e in entries.values())
+        needed = any(e["action"] != "unchanged" for e in entries.values())
+        result["deploy_needed"], result["settled"] = needed, None
+        if not needed:
+            before = {name: int(index) for name, index in module.params["before"].items()}
+            watch = verdict.Watch(stack, before, started=time.time())
+            result["settled"] = verdict.settled(watch, look(engine, stack_filter(stack)))
     return result
 
 
@@ -307,7 +297,7 @@ def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """Write what runs down, and forget the oldest."""
     params = module.params
     stack = params["stack"]
-    records, ids, running = look(engine, stack)
+    records, ids, running = look_at_releases(engine, stack)
     last = records[0] if records else None
     new = release.make_record(
         (last["number"] if last else 0) + 1,
@@ -375,6 +365,7 @@ def main() -> None:
             "release": {"type": "int"},
             "secret_names": {"type": "dict", "default": {}, "no_log": False},
             "replicas": {"type": "dict", "default": {}},
+            "before": {"type": "dict", "default": {}},
             "canary_seconds": {"type": "float", "default": 0},
             "serial": {"type": "int", "default": 0},
             "scale": {"type": "dict"},

@@ -58,6 +58,11 @@ options:
     description: Fail unless all is converged. Never fails in check mode.
     type: bool
     default: true
+  settled:
+    description:
+      - What RV(monsterstack.swarm.stack_release#module:settled) was a moment ago.
+      - Unless it is empty, the action plugin returns it as it is and calls no manager.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -165,7 +170,6 @@ services:
 """
 
 import time
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -240,6 +244,7 @@ def main() -> None:
             "max_failures": {"type": "int", "default": 5},
             "log_lines": {"type": "int", "default": 20},
             "fail": {"type": "bool", "default": True},
+            "settled": {"type": "dict"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
@@ -251,44 +256,16 @@ def main() -> None:
         watcher, results, story = watch(module, engine)
     except EngineError as error:
         module.fail_json(msg=f"no verdict on the stack {stack}: {error}")
-    services: dict[str, dict[str, Any]] = {}
-    summary: list[str] = []
-    report: list[str] = []
-    for name, result in results.items():
-        lines: list[str] = []
-        note: str | None = None
-        if result.verdict != "converged":
-            lines, note = read_log(engine, result.failed_task, module.params["log_lines"])
-        services[name] = {
-            "verdict": result.verdict,
-            "desired": result.desired,
-            "running": result.running,
-            "nodes": list(result.nodes),
-            "image": result.image,
-            "digest": result.digest,
-            "update_state": result.update_state,
-            "message": result.message,
-            "last_error": result.last_error,
-            "log_tail": lines,
-            "log_note": note,
-            "seconds": watcher.seconds(name),
-        }
-        summary.append(verdict.describe(name, result, watcher.seconds(name)))
-        report.append(summary[-1])
-        report += [f"    {name} | {line}" for line in lines]
-    outcome: dict[str, Any] = {
-        "changed": False,
-        "verdict": verdict.overall(results.values()),
-        "services": services,
-        "summary": summary,
-        "report": report,
-        "timeline": story,
-        "seconds": round(time.monotonic() - begin, 1),
+    logs = {
+        name: read_log(engine, result.failed_task, module.params["log_lines"])
+        for name, result in results.items()
+        if result.verdict != "converged"
     }
+    outcome = verdict.outcome(watcher, results, logs, story, time.monotonic() - begin)
     if outcome["verdict"] != "converged" and module.params["fail"] and not module.check_mode:
         bad = [
             line
-            for line, r in zip(summary, results.values(), strict=True)
+            for line, r in zip(outcome["summary"], results.values(), strict=True)
             if r.verdict != "converged"
         ]
         module.fail_json(

@@ -105,8 +105,8 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     Desired,
     find_node,
     inherit,
-    label_text,
     place_pins,
+    read_desired,
     visible,
     wanted_spec,
 )
@@ -128,17 +128,7 @@ def wait_for(
 
 def run(module: AnsibleModule, engine: Engine) -> None:
     purge = module.params["purge_labels"]
-    desired = [
-        Desired(
-            hostname=node["hostname"],
-            node_id=node["id"],
-            labels={key: label_text(value) for key, value in node["labels"].items()},
-            availability=node["availability"],
-            pins=node["pins"],
-            inherits=node["inherits"],
-        )
-        for node in module.params["nodes"]
-    ]
+    desired = [read_desired(node) for node in module.params["nodes"]]
     # In check mode a node may not have joined yet, and waiting would not help.
     found = wait_for(engine, desired, 0 if module.check_mode else module.params["timeout"])
     problems = [problem for _node, problem in found if problem]

@@ -87,6 +87,20 @@ class TestFromOutside:
         assert "kept tag 1.0" in run.output
         assert "SWMTKN-" not in run.output
 
+    @pytest.mark.parametrize("part", ["docker_engine", "swarm", "registry", "images", "smoke"])
+    def test_a_part_runs_alone(self, part: str) -> None:
+        run = cluster().playbook("site.yml", "--tags", part)
+        assert run.code == 0, run.output
+        assert run.changed == 0, run.output
+
+    def test_a_label_changed_by_hand_is_set_back(self) -> None:
+        cluster().managers[0].run("docker node update --label-add zone=nowhere w1")
+        run = cluster().playbook("site.yml")
+        assert run.code == 0, run.output
+        assert run.changed == 1, run.output
+        zones = {n["Description"]["Hostname"]: n["Spec"]["Labels"]["zone"] for n in inspect_nodes()}
+        assert zones["w1"] == "a"
+
 
 class TestServices:
     """As Swarm sees them."""

@@ -126,42 +126,58 @@ BOB = dataclasses.replace(ANN, user="bob", pid=200)
 
 def test_one_of_two_gets_it() -> None:
     swarm = Swarm()
-    assert call(swarm, stack_lock.take, ANN)["held"]
-    assert call(swarm, stack_lock.take, ANN)["held"], "taking twice is no obstacle"
-    refused = call(swarm, stack_lock.take, BOB)
+    assert call(swarm, stack_lock.lock, ANN)["held"]
+    assert call(swarm, stack_lock.lock, ANN)["held"], "taking twice is no obstacle"
+    refused = call(swarm, stack_lock.lock, BOB)
     assert (refused["held"], refused["holder"]["user"]) == (False, "ann")
-    call(swarm, stack_lock.release, BOB)
+    call(swarm, stack_lock.unlock, BOB)
     assert len(swarm.configs) == 1, "somebody else's is not given back"
-    call(swarm, stack_lock.release, ANN)
+    call(swarm, stack_lock.unlock, ANN)
     assert not swarm.configs
-    assert call(swarm, stack_lock.take, BOB)["held"]
+    assert call(swarm, stack_lock.lock, BOB)["held"]
 
 
 def test_who_is_quicker_between_question_and_creation_has_it() -> None:
     swarm = Swarm()
-    swarm.before_create = lambda: call(swarm, stack_lock.take, ANN)
-    assert call(swarm, stack_lock.take, BOB)["holder"]["user"] == "ann"
+    swarm.before_create = lambda: call(swarm, stack_lock.lock, ANN)
+    assert call(swarm, stack_lock.lock, BOB)["holder"]["user"] == "ann"
 
 
 def test_only_the_lock_that_was_judged_is_replaced() -> None:
     swarm = Swarm()
-    call(swarm, stack_lock.take, ANN)
-    assert call(swarm, stack_lock.take, BOB, replace="id1")["held"]
+    call(swarm, stack_lock.lock, ANN)
+    assert call(swarm, stack_lock.lock, BOB, replace="id1")["held"]
     carl = dataclasses.replace(ANN, user="carl", pid=300)
-    assert call(swarm, stack_lock.take, carl, replace="id1")["holder"]["user"] == "bob"
+    assert call(swarm, stack_lock.lock, carl, replace="id1")["holder"]["user"] == "bob"
 
 
 def test_a_longer_name_is_another_stack() -> None:
     swarm = Swarm()
     swarm.post("/configs/create", {"Name": "shop_locksmith", "Labels": {}, "Data": ""})
-    assert call(swarm, stack_lock.take, ANN)["held"]
+    assert call(swarm, stack_lock.lock, ANN)["held"]
 
 
 def test_check_mode_takes_nothing() -> None:
     swarm = Swarm()
-    assert not call(swarm, stack_lock.take, ANN, check=True)["held"]
+    assert not call(swarm, stack_lock.lock, ANN, check=True)["held"]
     assert not swarm.configs
-    call(swarm, stack_lock.take, ANN)
-    assert call(swarm, stack_lock.take, BOB, check=True)["holder"]
-    call(swarm, stack_lock.release, ANN, check=True)
+    call(swarm, stack_lock.lock, ANN)
+    assert call(swarm, stack_lock.lock, BOB, check=True)["holder"]
+    call(swarm, stack_lock.unlock, ANN, check=True)
     assert swarm.configs
+
+
+class Running(Swarm):
+    """A swarm in which nothing was released yet, with one secret."""
+
+    def get(self, path: str, filters: dict[str, list[str]] | None = None) -> list[dict[str, Any]]:
+        if path == "/secrets":
+            return [{"Spec": {"Name": "shop_pin"}}]
+        return super().get(path, filters) if filters and "name" in filters else []
+
+
+def test_whoever_has_it_sees_what_runs() -> None:
+    swarm = Running()
+    seen = call(swarm, stack_lock.take, ANN)
+    assert (seen["secrets"], seen["running"], seen["current"]) == (["shop_pin"], {}, None)
+    assert "running" not in call(swarm, stack_lock.take, BOB)

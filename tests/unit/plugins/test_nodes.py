@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
     MAINTENANCE,
     Desired,
+    as_wanted,
     find_node,
     heirs,
     inherit,
@@ -122,6 +123,43 @@ def test_labels_are_inherited_from_the_earlier_node() -> None:
     assert (one.labels, one.availability) == ({"disk": "ssd", "zone": "a"}, "pause")
     assert (gone.labels, gone.availability) == ({}, None)
     assert asked.availability == "active"
+
+
+LISTED = [
+    {"id": "a", "hostname": "w1", "status": "ready", "availability": "active", "labels": {}},
+    {
+        "id": "b",
+        "hostname": "w2",
+        "status": "ready",
+        "availability": "active",
+        "labels": {"zone": "a", "redis": "true"},
+    },
+]
+W2: dict[str, Any] = {"hostname": "w2", "labels": {"zone": "a"}, "pins": ["redis"]}
+# Each row: what is asked for, whether labels are purged, whether the nodes are like that.
+AS_WANTED: dict[str, tuple[list[dict[str, Any]], bool, bool]] = {
+    "nothing": ([], False, True),
+    "all as it is": ([{"hostname": "w1", "availability": "active"}, W2], True, True),
+    "by id": ([{"id": "b", "labels": {"zone": "a"}}], False, True),
+    "another label stays": ([{"hostname": "w2", "labels": {"zone": "a"}}], False, True),
+    "another label goes": ([{"hostname": "w2", "labels": {"zone": "a"}}], True, False),
+    "a label is missing": ([{"hostname": "w1", "labels": {"zone": "a"}}], False, False),
+    "another value": ([{"hostname": "w2", "labels": {"zone": "b"}}], False, False),
+    "another availability": ([{"hostname": "w1", "availability": "drain"}], False, False),
+    "a pin that nobody has": ([{"hostname": "w1", "pins": ["db"]}, W2], False, False),
+    "a pin that another has": ([{"hostname": "w1", "pins": ["redis"]}, W2], False, True),
+    "not listed": ([{"hostname": "w3"}], False, False),
+    "what it inherits is missing": ([{"hostname": "w1", "inherits": "b"}], False, False),
+}
+
+
+@pytest.mark.parametrize(("given", "purge", "right"), AS_WANTED.values(), ids=AS_WANTED)
+def test_as_wanted(given: list[dict[str, Any]], purge: bool, right: bool) -> None:
+    assert as_wanted(given, LISTED, purge) is right
+
+
+def test_a_node_that_is_not_ready_is_not_as_wanted() -> None:
+    assert not as_wanted([W2], [{**LISTED[1], "status": "down"}])
 
 
 def test_a_maintenance_survives_purged_labels() -> None:

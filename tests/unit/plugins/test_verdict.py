@@ -16,6 +16,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import 
     describe,
     epoch,
     overall,
+    settled,
 )
 
 NOW = 1_800_000_000.0
@@ -655,3 +656,27 @@ def test_what_was_moving_at_a_look_is_judged_to_its_end() -> None:
 
     assert look_at("updating").verdict == "pending"
     assert look_at("paused").verdict == "paused"
+
+
+# Each row: tasks of the present spec, the version index before, whether one look is enough.
+SETTLED: dict[str, tuple[list[dict[str, Any]], int, bool]] = {
+    "all run": (GOOD, 7, True),
+    "one is missing": (GOOD[:1], 7, False),
+    "one is young, and its service was updated": (
+        [GOOD[0], task("b", slot=2, age=1, created=1)],
+        6,
+        False,
+    ),
+    "none runs": ([], 7, False),
+}
+
+
+@pytest.mark.parametrize(("tasks", "before", "enough"), SETTLED.values(), ids=SETTLED)
+def test_settled(tasks: list[dict[str, Any]], before: int, enough: bool) -> None:
+    ids = frozenset(one["ID"] for one in tasks)
+    watch = Watch("shop", {"web": before}, started=NOW)
+    outcome = settled(watch, Snapshot([service()], tasks, ids, NODES, NOW))
+    assert (outcome is not None) == enough
+    if outcome:
+        assert (outcome["verdict"], outcome["timeline"]) == ("converged", [])
+        assert outcome["services"]["web"]["running"] == 2
