@@ -285,12 +285,21 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         seconds, serial = module.params["canary_seconds"], module.params["serial"]
         result["pace"] = release.pace(document, entries, seconds, serial)
         needed = any(e["action"] != "unchanged" for e in entries.values())
-        result["deploy_needed"], result["settled"] = needed, None
-        if not needed:
-            before = {name: int(index) for name, index in module.params["before"].items()}
-            watch = verdict.Watch(stack, before, started=time.time())
-            result["settled"] = verdict.settled(watch, look(engine, stack_filter(stack)))
+        result["deploy_needed"] = needed
+        result["settled"] = None if needed else settled(engine, stack, module.params["before"])
     return result
+
+
+def settled(engine: Engine, stack: str, before: dict[str, Any]) -> dict[str, Any] | None:
+    """verdict.settled of one look; None, too, where the managers do not answer just now."""
+    versions = {name: int(index) for name, index in before.items()}
+    watch = verdict.Watch(stack, versions, started=time.time())
+    try:
+        snapshot = look(engine, stack_filter(stack))
+    except EngineError:
+        # A change of the leader, say: stack_verdict knows how to wait for its end.
+        return None
+    return verdict.settled(watch, snapshot)
 
 
 def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
