@@ -20,5 +20,5 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         args = dict(self._task.args)
-        settled: dict[str, Any] | None = args.pop("settled", None) or None
+        settled: dict[str, Any] | None = args.pop("settled", None)
         return settled or self._execute_module(module_args=args, task_vars=task_vars)
