@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,28 @@ def test_no_task_hides_its_failure() -> None:
         r"^\s*(ignore_errors:|ignore_unreachable:|failed_when: *(false|no)\b)", re.M
     )
     assert not [str(path) for path in YAML_FILES if hiding.search(text_of(path))]
+
+
+def tasks_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in a YAML document: tasks, and the blocks and plays they stand in."""
+    if isinstance(part, dict):
+        yield part
+    for inner in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
+    ):
+        yield from tasks_in(inner)
+
+
+def test_no_loop_chooses_the_files_of_tasks() -> None:
+    # Ansible runs such files in the order of the first host that answers, for every host.
+    chosen = []
+    for path in YAML_FILES:
+        if path.parts[0] in ("roles", "playbooks"):
+            for task in tasks_in(load(str(path))):
+                file = task.get("ansible.builtin.include_tasks")
+                if "loop" in task and "{{" in str(file):
+                    chosen.append(f"{path}: {file}")
+    assert not chosen
 
 
 def test_links_in_documents_lead_somewhere() -> None:
