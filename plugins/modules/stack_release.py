@@ -135,6 +135,10 @@ compose:
   description: The compose file as C(docker stack config) normalises it, parsed.
   returned: when O(state=read) and O(compose_text) is given
   type: dict
+compose_sha256:
+  description: SHA-256 in hex of O(compose_text), as M(monsterstack.swarm.host_info) lists files.
+  returned: when O(state=read) and O(compose_text) is given
+  type: str
 secrets:
   description: Names of all secrets in Swarm, those of other stacks included.
   returned: when O(state=read)
@@ -218,6 +222,7 @@ removed:
 """
 
 import base64
+import hashlib
 import json
 import time
 from typing import Any
@@ -276,8 +281,9 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
             names, replicas = module.params["secret_names"], module.params["replicas"]
             result["release"] = whole
             result["redeployable"] = release.redeployable(whole["compose"], names, replicas)
-    if module.params["compose_text"] is not None:
-        result["compose"] = document = normalise(module, stack, module.params["compose_text"])
+    if (text := module.params["compose_text"]) is not None:
+        result["compose"] = document = normalise(module, stack, text)
+        result["compose_sha256"] = hashlib.sha256(text.encode()).hexdigest()
     if document is not None:
         entries = release.plan(document, running, release.current_record(records))
         result["plan"] = entries
