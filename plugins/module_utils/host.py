@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import json
 import socket
 import struct
@@ -206,6 +207,7 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """/services as {stack: {services: {short name: …}}}; no environment, no secrets.
 
     Services that belong to no stack stand under "". Memory in bytes, CPU in cores, both reserved.
+    spec_sha256 is that of the whole Spec as Python writes it as JSON with sorted keys, in hex.
     """
     stacks: dict[str, Any] = {}
     for service in services:
@@ -234,6 +236,7 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             ],
             "cpus": cpus,
             "memory_bytes": memory,
+            "spec_sha256": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         }
     return stacks
 

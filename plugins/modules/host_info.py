@@ -106,7 +106,8 @@ python_libraries:
   type: dict
 stacks:
   description:
-    - Services by stack with image, mode, replicas, ports and reservations.
+    - Services by stack with image, mode, replicas, ports, reservations and C(spec_sha256), which
+      changes with anything in the service's Spec.
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
@@ -174,6 +175,7 @@ PID_FILE = Path("/run/docker.pid")  # written when the engine starts
 WRITTEN_BY_ROLES = (
     "/etc/docker/certs.d/*/ca.crt",
     "/etc/monsterstack-swarm-firewall.nft",
+    "/etc/monsterstack-swarm-registry",
     "/etc/sysctl.d/90-monsterstack-swarm.conf",
     "/etc/systemd/system/monsterstack-swarm-firewall.service",
     "/var/lib/monsterstack-swarm/stacks/*/compose.yml",

@@ -101,6 +101,14 @@ class TestFromOutside:
         zones = {n["Description"]["Hostname"]: n["Spec"]["Labels"]["zone"] for n in inspect_nodes()}
         assert zones["w1"] == "a"
 
+    def test_a_registry_changed_by_hand_is_set_back(self) -> None:
+        manager = cluster().managers[0]
+        manager.run("docker service update --quiet --env-add REGISTRY_LOG_LEVEL=debug registry")
+        run = cluster().playbook("site.yml")
+        assert run.code == 0, run.output
+        assert run.changed == 1, run.output
+        assert "REGISTRY_LOG_LEVEL" not in manager.run("docker service inspect registry")
+
 
 class TestServices:
     """As Swarm sees them."""

@@ -209,6 +209,7 @@ def test_services_by_stack() -> None:
         EndpointSpec={"Ports": [{"PublishedPort": 5000, "TargetPort": 80, "Protocol": "tcp"}]},
     )
     found = host.summarise_services([web, service("alone", Mode={"Global": {}})])
+    assert len(found["shop"]["services"]["web"].pop("spec_sha256")) == 64
     assert found["shop"]["services"]["web"] == {
         "image": "web:1@sha256:aa",
         "mode": "replicated",
@@ -219,6 +220,16 @@ def test_services_by_stack() -> None:
     }
     assert found[""]["services"]["alone"]["mode"] == "global"
     assert "PASSWORD" not in json.dumps(found)
+
+
+def test_the_digest_of_a_spec_changes_with_anything_in_it() -> None:
+    def digest(*env: str) -> str:
+        template = {"ContainerSpec": {"Env": list(env)}}
+        found = host.summarise_services([service("shop_web", "shop", TaskTemplate=template)])
+        return str(found["shop"]["services"]["web"]["spec_sha256"])
+
+    assert digest("A=1") == digest("A=1")
+    assert digest("A=1") != digest("A=2")
 
 
 def test_reserved_counts_only_placed_tasks_that_are_to_run() -> None:
