@@ -107,7 +107,9 @@ class TestFromOutside:
         run = cluster().playbook("site.yml")
         assert run.code == 0, run.output
         assert run.changed == 1, run.output
-        assert "REGISTRY_LOG_LEVEL" not in manager.run("docker service inspect registry")
+        spec = manager.run("docker service inspect -f '{{json .Spec}}' registry")
+        assert "REGISTRY_AUTH_HTPASSWD_PATH" in spec
+        assert "REGISTRY_LOG_LEVEL" not in spec
 
 
 class TestServices:
