@@ -229,10 +229,10 @@ def tasks_in(part: Any) -> Iterator[dict[str, Any]]:
     """Every mapping in a YAML document: tasks, and the blocks and plays they stand in."""
     if isinstance(part, dict):
         yield part
-    for inner in (
-        part.values() if isinstance(part, dict) else part if isinstance(part, list) else []
-    ):
-        yield from tasks_in(inner)
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            yield from tasks_in(inner)
 
 
 def test_no_loop_chooses_the_files_of_tasks() -> None:
