@@ -76,12 +76,11 @@ def _port(text: str) -> int:
 
 def _act(options: argparse.Namespace) -> int:
     if options.verb == "packages":
-        extra = recipes.BUILD_PACKAGES if options.build else ()
-        print("\n".join(sorted({*recipes.HOST_PACKAGES, *extra})))
+        print("\n".join(recipes.host_packages("auto", amx=host.has_amx(), build=options.build)))
         return 0
     if options.verb == "kernel":
         host.check_platform()
-        host.check_packages(recipes.HOST_PACKAGES + recipes.BUILD_PACKAGES)
+        host.check_packages(recipes.host_packages("fast", amx=host.has_amx(), build=True))
         build.kernel("fast")
         return 0
 
@@ -129,7 +128,7 @@ def _change(lab: Lab, options: argparse.Namespace) -> None:
         case "forward":
             machines.forward(lab, options.local, lab.node(options.node), options.port)
         case "image":
-            host.check_packages(recipes.HOST_PACKAGES)
+            host.check_packages(recipes.host_packages("fast", amx=host.has_amx()))
             for node in lab.nodes:
                 build.system_image(node.image, node.disk)
             build.mirror()

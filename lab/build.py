@@ -19,12 +19,14 @@ from lab.recipes import Container
 
 @dataclass(frozen=True)
 class Kernel:
-    """kind: fast or ready. libraries: a folder that must stand in for the host's, if any."""
+    """kind: fast or ready. libraries: a folder that must stand in for the host's, if any;
+    preload: a library that the program must be started with, if any."""
 
     kind: str
     program: Path
     modules: Path
-    libraries: Path | None
+    libraries: Path | None = None
+    preload: Path | None = None
 
 
 def _made(target: Path, what: str, make: Callable[[Path], None]) -> Path:
@@ -129,9 +131,22 @@ def kernel(kind: str) -> Kernel:
             "the fast kernel, about 10 minutes on two cores",
             _make_fast_kernel,
         )
-        return Kernel(kind, folder / "linux", folder / "modules.ext4", None)
+        return Kernel(kind, folder / "linux", folder / "modules.ext4")
     folder = _made(kernel_folder(kind), "Debian's ready kernel", _make_ready_kernel)
-    return Kernel(kind, folder / "linux", folder / "modules.ext4", folder / "lib")
+    preload = whole_sets() if host.has_amx() else None
+    return Kernel(kind, folder / "linux", folder / "modules.ext4", folder / "lib", preload)
+
+
+def whole_sets() -> Path:
+    """The library that lets the ready kernel run on a processor with AMX; made if not there."""
+    folder = host.cache("kernel", f"preload-{recipes.preload_digest()}")
+    made = _made(folder, "the library with which Debian's ready kernel bears AMX", _make_whole_sets)
+    return made / "whole_sets.so"
+
+
+def _make_whole_sets(partial: Path) -> None:
+    flags = ["-O2", "-Wall", "-Werror", "-shared", "-fPIC"]
+    host.run(["gcc", *flags, "-o", str(partial / "whole_sets.so"), str(recipes.WHOLE_SETS), "-ldl"])
 
 
 class _Archive:

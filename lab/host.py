@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.plan import Lab, LabError, Node
-from lab.recipes import HOST_PACKAGES, SUITE
+from lab.recipes import SUITE, host_packages
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -189,10 +189,31 @@ def check_platform() -> None:
         raise LabError("\n".join(faults))
 
 
-def check_host(lab: Lab, start: Sequence[Node], to_build: int) -> None:
+def has_amx(source: Path | None = None) -> bool:
+    """Whether a processor of this computer has AMX, whose registers Debian's ready kernel cannot
+    write without help (whole_sets.c).
+
+    source: a file in the form of /proc/cpuinfo (proc_cpuinfo(5)), by default that of the
+    environment variable MONSTERSTACK_CPUINFO or /proc/cpuinfo itself. Raises LabError if it cannot
+    be read.
+    """
+    source = source or Path(os.environ.get("MONSTERSTACK_CPUINFO") or "/proc/cpuinfo")
+    try:
+        text = source.read_text(errors="replace")
+    except OSError as error:
+        raise LabError(
+            f"The processor's features cannot be read from {source} ({error.strerror}): unset "
+            "MONSTERSTACK_CPUINFO, or name a file like /proc/cpuinfo in it."
+        ) from error
+    flags = re.findall(r"^flags\s*:(.*)$", text, re.MULTILINE)
+    return any("amx_tile" in line.split() for line in flags)
+
+
+def check_host(lab: Lab, start: Sequence[Node], to_build: int, kind: str) -> None:
     """Everything that must be there before machines start, all faults in one LabError.
 
-    start: the machines that do not run yet; to_build: GB the cache still has to hold.
+    start: the machines that do not run yet; to_build: GB the cache still has to hold; kind: the
+    kernel that they are to start with, fast or ready.
     """
     faults: list[str] = []
     if not Path("/dev/net/tun").exists():
@@ -201,7 +222,7 @@ def check_host(lab: Lab, start: Sequence[Node], to_build: int) -> None:
             "(in a container: give it the device)."
         )
     try:
-        check_packages(HOST_PACKAGES)
+        check_packages(host_packages(kind, amx=has_amx()))
     except LabError as error:
         faults.append(str(error))
     memory = sum(node.memory for node in start)

@@ -314,7 +314,10 @@ def up(lab: Lab, kind: str) -> None:
                 "('bin/lab kernel' builds it in about 10 minutes)"
             )
     images = {(node.image, node.disk) for node in lab.nodes}
-    host.check_host(lab, start, build.gigabytes_to_build({image for image, _ in images}, kind))
+    to_build = build.gigabytes_to_build({image for image, _ in images}, kind)
+    host.check_host(lab, start, to_build, kind)
+    if kind == "ready" and start and host.has_amx():
+        host.say("this processor has AMX: Debian's ready kernel gets a library for its registers")
     disks = {key: build.system_image(*key) for key in sorted(images)}
     kernel = build.kernel(kind)
     mirror = build.mirror()
@@ -390,6 +393,8 @@ def boot(
             swap = f'mount -t overlay -o "{layers}" overlay {target} && exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", swap, "sh", *command]
         environment = {"LAB_KERNEL": str(kernel.program)}
+        if kernel.preload:
+            environment["LD_PRELOAD"] = str(kernel.preload)
         _spawn(lab, command, console(lab, node), environment=environment)
 
 

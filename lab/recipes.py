@@ -11,6 +11,7 @@ SUITE = "trixie"
 HERE = Path(__file__).parent
 OVERLAY = HERE / "overlay"
 KERNEL_CONFIG = HERE / "uml-kernel.config"
+WHOLE_SETS = HERE / "whole_sets.c"
 # The series the configuration was made for; of a later one only if the archive has no more of it.
 KERNEL_SERIES = "7.2"
 
@@ -37,6 +38,9 @@ BUILD_PACKAGES = (
     "make",
     "xz-utils",
 )
+
+# And those without which the ready kernel does not run on a processor with AMX.
+AMX_PACKAGES = ("gcc", "libc6-dev")
 
 # A plain Debian server, as an installer leaves it.
 _SERVER = (
@@ -266,6 +270,23 @@ def kernel_digest(kind: str) -> str:
     if kind == "fast":
         return digest(KERNEL_SERIES, KERNEL_CONFIG.read_text())
     return digest("user-mode-linux", SUITE)
+
+
+def preload_digest() -> str:
+    """Of the library that the ready kernel needs on a processor with AMX."""
+    return digest(WHOLE_SETS.read_text())
+
+
+def host_packages(kind: str, *, amx: bool, build: bool = False) -> tuple[str, ...]:
+    """The Debian packages that this computer needs, sorted.
+
+    kind: the machines' kernel, fast, ready, or auto where that is not known yet; amx: whether the
+    processor has AMX; build: with those for building the fast kernel.
+    """
+    names = {*HOST_PACKAGES, *(BUILD_PACKAGES if build else ())}
+    if amx and kind != "fast":
+        names.update(AMX_PACKAGES)
+    return tuple(sorted(names))
 
 
 def pick_kernel_source(packages: list[str]) -> str | None:

@@ -226,3 +226,43 @@ def test_container_settings_say_what_they_are() -> None:
         labels = copy.deepcopy(container.settings()["Labels"])
         assert isinstance(labels, dict)
         assert "Debian" in labels["org.opencontainers.image.title"]
+
+
+@pytest.mark.parametrize(
+    ("text", "amx"),
+    [
+        # The first is from an AMD EPYC, shortened; the names of the others from cpufeatures.h.
+        pytest.param("model name\t: AMD EPYC\nflags\t\t: fpu avx512f sha_ni fsrm\n", False, id="without"),
+        pytest.param("flags\t\t: fpu fsrm amx_bf16 avx512_fp16 amx_tile amx_int8\n", True, id="with"),
+        pytest.param("model name\t: amx_tile\nflags\t\t: fpu\n", False, id="other-line"),
+        pytest.param("flags\t\t: fpu amx_tile2\n", False, id="other-word"),
+        pytest.param("", False, id="nothing"),
+    ],
+)  # fmt: skip
+def test_amx_is_read_from_the_flags(tmp_path: Path, text: str, amx: bool) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert host.has_amx(tmp_path / "cpuinfo") == amx
+
+
+def test_amx_source_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONSTERSTACK_CPUINFO", "/nowhere/cpuinfo")
+    with pytest.raises(LabError, match="/nowhere/cpuinfo"):
+        host.has_amx()
+
+
+@pytest.mark.parametrize(
+    ("kind", "amx", "build", "compiler"),
+    [
+        ("ready", False, False, False),
+        ("ready", True, False, True),
+        ("auto", True, False, True),
+        ("fast", True, False, False),
+        ("fast", False, True, True),
+    ],
+)
+def test_compiler_only_where_it_is_needed(
+    kind: str, amx: bool, build: bool, compiler: bool
+) -> None:
+    packages = recipes.host_packages(kind, amx=amx, build=build)
+    assert list(packages) == sorted(set(packages))
+    assert ("gcc" in packages) == compiler
