@@ -18,6 +18,9 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils import probe
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
     ProbeError,
     ProbeFolder,
+    find_run,
+    identity,
+    new_run,
 )
 
 # The last requests may take their whole time-out before the probe ends.
@@ -45,6 +48,7 @@ class ActionModule(ActionBase):
                     "required": True,
                     "options": {
                         "folder": {"type": "path", "required": True},
+                        "runs": {"type": "bool", "default": False},
                         "addresses": {"type": "list", "elements": "str", "required": True},
                         "port": {"type": "int", "required": True},
                         "check": {"type": "dict", "default": {"path": "/"}},
@@ -63,24 +67,28 @@ class ActionModule(ActionBase):
             },
             required_if=[("state", "watched", ["version"])],
         )
-        folder = ProbeFolder(Path(args["probe"]["folder"]))
         if self._task.check_mode:
             return {"changed": False, "skipped": True, "msg": "a probe sends nothing in check mode"}
         try:
-            return {
-                "started": self._start,
-                "watched": self._watch,
-                "stopped": self._stop,
-            }[args["state"]](folder, args)
+            if args["state"] == "started":
+                return self._start(args)
+            # What another run saw, or one before this, is never taken for this one's.
+            base = Path(args["probe"]["folder"])
+            folder = find_run(base, identity(os.getppid()))
+            if folder is None:
+                raise ProbeError(f"{base}: no probe was started by this run.")
+            return {"watched": self._watch, "stopped": self._stop}[args["state"]](folder, args)
         except (ProbeError, ValueError, OSError) as problem:
             raise AnsibleActionFail(f"availability_probe: {problem}") from problem
 
-    def _start(self, folder: ProbeFolder, args: Mapping[str, Any]) -> dict[str, Any]:
+    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
         # Asked here, so that what cannot be is refused before anything starts.
         asked = args["probe"]
         probe.schedule(asked["rate"], asked["duration"], asked["addresses"])
-        folder.prepare()
         owner = os.getppid()  # ansible-playbook itself: without it nobody would read the report
+        base = Path(asked["folder"])
+        folder = new_run(base, owner) if asked["runs"] else ProbeFolder(base)
+        folder.prepare()
         pid = os.fork()
         if pid == 0:
             _become_daemon(folder, asked, owner)
@@ -104,7 +112,13 @@ class ActionModule(ActionBase):
             word, why = probe.verdict(
                 recent, args["version"], args["seconds"], args["max_failures"]
             )
-            if word != "waiting" or time.monotonic() > deadline:
+            if word != "waiting":
+                return {"changed": False, "verdict": word, "why": why}
+            if time.monotonic() > deadline:
+                why = (
+                    f"{why}, in {args['timeout']:.0f} s, and nothing seen is not good: its answers "
+                    f"must say X-Version: {args['version']} for {args['seconds']:g} s"
+                )
                 return {"changed": False, "verdict": word, "why": why}
             time.sleep(0.2)
 

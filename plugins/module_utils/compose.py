@@ -4,14 +4,43 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
+
+
+# What a plain word of YAML means to the Docker client (go-yaml, the core schema of YAML 1.2), and
+# how it begins. Everything else is a text: `1e3` is a number and `=`, `12:30` and `yes` are texts.
+# PyYAML follows YAML 1.1 and thinks otherwise.
+_TAG = "tag:yaml.org,2002:"
+PLAIN: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    (_TAG + "merge", re.compile(r"<<"), "<"),
+    (_TAG + "null", re.compile(r"~|null|Null|NULL|"), "~nN"),
+    (_TAG + "bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    (
+        _TAG + "int",
+        re.compile(r"[-+]?(?:0b[01]+|0o?[0-7]+|0x[0-9a-fA-F]+|0|[1-9][0-9_]*)"),
+        "-+0123456789",
+    ),
+    (
+        _TAG + "float",
+        re.compile(
+            r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        "-+.0123456789",
+    ),
+)
+# What stands in JSON as it is and is a control character or the end of a line to YAML.
+_NOT_PLAIN = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class ComposeError(ValueError):
@@ -110,6 +139,67 @@ class Compose:
     volumes: Mapping[str, Mapping[str, Any]]
 
 
+@functools.cache
+def _loader() -> Any:
+    """A loader of PyYAML that takes plain words as the Docker client does. Raises ImportError."""
+    yaml = importlib.import_module("yaml")
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):
+        yaml_implicit_resolvers: ClassVar[dict[str | None, list[Any]]] = {}
+
+    for tag, pattern, firsts in PLAIN:
+        whole = re.compile(rf"(?:{pattern.pattern})\Z")
+        Loader.add_implicit_resolver(tag, whole, list(firsts) + ([""] if "null" in tag else []))
+
+    def whole_number(loader: Any, node: Any) -> int:
+        text = loader.construct_scalar(node).replace("_", "")
+        # A leading 0 alone means octal to Go, and nothing to Python.
+        return int(re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", text), 0)
+
+    def number(loader: Any, node: Any) -> float:
+        text = loader.construct_scalar(node).replace("_", "").lower()
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+    Loader.add_constructor(_TAG + "int", whole_number)
+    Loader.add_constructor(_TAG + "float", number)
+    # As a key it merges another mapping; as a value it is a text like another.
+    Loader.add_constructor(_TAG + "merge", lambda loader, node: loader.construct_scalar(node))
+    return Loader
+
+
+def load(text: str) -> dict[str, Any]:
+    """A compose file's text as the Docker client reads it, without its `version`.
+
+    That line says nothing any more, and it would forbid keys that `docker stack config` itself
+    prints, and files without it that are to lie over this one. Raises ComposeError, and ImportError
+    where there is no PyYAML.
+    """
+    yaml = importlib.import_module("yaml")
+    reader = _loader()(text)
+    try:
+        document = reader.get_single_data()
+    except yaml.YAMLError as error:
+        raise ComposeError(f"the compose file is no YAML: {error}") from error
+    finally:
+        reader.dispose()
+    if not isinstance(document, dict):
+        raise ComposeError("the compose file has no services.")
+    return without_version(document)
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """A compose file's text, in which every value keeps its type: JSON, which is YAML too."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    # These stand inside of texts only.
+    return _NOT_PLAIN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
+
+
+def without_version(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A compose file without its `version`."""
+    return {key: value for key, value in document.items() if key != "version"}
+
+
 def parse(document: Mapping[str, Any]) -> Compose:
     """Raises ComposeError."""
     services = document.get("services")
@@ -183,8 +273,8 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         networks=tuple(body.get("networks") or ()),
         volumes=tuple(_volume(item) for item in body.get("volumes") or ()),
         healthcheck=_healthcheck(body.get("healthcheck"), where),
-        update=_rollout(deploy.get("update_config"), f"{where}, update_config"),
-        rollback=_rollout(deploy.get("rollback_config"), f"{where}, rollback_config"),
+        update=rollout(deploy.get("update_config"), f"{where}, update_config"),
+        rollback=rollout(deploy.get("rollback_config"), f"{where}, rollback_config"),
         restart=_restart(deploy.get("restart_policy"), f"{where}, restart_policy"),
         stop_grace_period=seconds(body.get("stop_grace_period", 10), f"{where}, stop_grace_period"),
         environment=_environment(body.get("environment")),
@@ -256,7 +346,8 @@ def _healthcheck(body: Any, where: str) -> Healthcheck | None:
     )
 
 
-def _rollout(body: Any, where: str) -> Rollout:
+def rollout(body: Any, where: str = "update_config") -> Rollout:
+    """An update_config or rollback_config. Raises ComposeError."""
     body = body or {}
     # 0 means "all at once" in a file, but "not set" for the monitor (swarmkit then takes 5 s).
     return Rollout(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,6 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import probe
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import begun
+
+RUN = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\d+")
+KEPT_RUNS = 20
+LATEST = "latest"
 
 
 class ProbeError(Exception):
@@ -35,10 +42,41 @@ class ProbeFolder:
         self._done = folder / "done"
 
     def prepare(self) -> None:
-        """Make the folder and forget what the probe before left."""
+        """Make the folder and forget what the probe before left. Raises ProbeError while one is at
+        work here: its samples would be lost."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self._stop, self._done, self.samples_file):
+        if self.is_working():
+            raise ProbeError(
+                f"{self.folder}: another run's probe is at work here. Wait for its end, or give "
+                "this one another folder with -e probe_dir=…"
+            )
+        for path in (
+            *(self._stop, self._done, self.samples_file),
+            *(self.report_file, self.picture_file),
+        ):
             path.unlink(missing_ok=True)
+
+    def is_working(self) -> bool:
+        """Whether a probe sends requests from here."""
+        return not self._done.exists() and alive(self._head().get("pid", 0))
+
+    def has_ended(self) -> bool:
+        """Whether a probe was here and is no more."""
+        return self.samples_file.exists() and not self.is_working()
+
+    def belongs_to(self, owner: str) -> bool:
+        """Whether the probe of here was started by that process, see `identity`."""
+        return bool(self._head().get("owner") == owner)
+
+    def _head(self) -> dict[str, Any]:
+        """The first line alone; empty where there is none."""
+        try:
+            with self.samples_file.open(encoding="utf-8") as file:
+                line = file.readline()
+        except OSError:
+            return {}
+        head: dict[str, Any] = json.loads(line) if line.endswith("\n") else {}
+        return head
 
     def work(self, options: Mapping[str, Any], owner: int) -> None:
         """Send the requests until the time is over, `stop` is there or the process `owner` is gone.
@@ -49,7 +87,8 @@ class ProbeFolder:
         visitors = probe.Visitors(options["port"], options["check"], options["request_timeout"])
         try:
             with self.samples_file.open("w", encoding="utf-8", buffering=1) as out:
-                out.write(json.dumps({"started": time.time(), "pid": os.getpid()}) + "\n")
+                head = {"started": time.time(), "pid": os.getpid(), "owner": identity(owner)}
+                out.write(json.dumps(head) + "\n")
 
                 def record(sample: probe.Sample) -> None:
                     out.write(json.dumps(asdict(sample)) + "\n")
@@ -102,8 +141,43 @@ class ProbeFolder:
         return report
 
 
+def new_run(base: Path, pid: int) -> ProbeFolder:
+    """A folder of its own for a probe of the process `pid`, which `latest` leads to. The oldest
+    folders go as soon as there are more than KEPT_RUNS, but none that a probe is at work in."""
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+    folder = base / f"{stamp}-{pid}"
+    folder.mkdir(parents=True)
+    link = base / f"{LATEST}.{pid}"
+    link.symlink_to(folder.name)
+    link.replace(base / LATEST)
+    for old in _runs(base)[KEPT_RUNS:]:
+        if ProbeFolder(old).has_ended():
+            shutil.rmtree(old)
+    return ProbeFolder(folder)
+
+
+def find_run(base: Path, owner: str) -> ProbeFolder | None:
+    """The newest folder of a probe that this process started, see `identity`."""
+    folders = map(ProbeFolder, [*_runs(base), base])
+    return next((folder for folder in folders if folder.belongs_to(owner)), None)
+
+
+def _runs(base: Path) -> list[Path]:
+    """The folders of runs, newest first."""
+    found = base.iterdir() if base.is_dir() else iter(())
+    return sorted((path for path in found if RUN.fullmatch(path.name)), reverse=True)
+
+
+def identity(pid: int) -> str:
+    """A process by more than its id, which another one gets later."""
+    return f"{pid} {begun(pid)}"
+
+
 def alive(pid: int) -> bool:
     """Whether a process with this id exists."""
+    if pid <= 0:  # to kill(2) that would mean a group of processes
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

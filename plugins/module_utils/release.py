@@ -8,6 +8,7 @@ import base64
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,10 +20,13 @@ Api = Mapping[str, Any]
 Record = dict[str, Any]
 
 RELEASE_LABEL = "monsterstack.swarm.release"
+# Seconds for what a plan does not name: pulling an image onto a node, a busy manager. And the least
+# that is waited for any release.
+SPARE_SECONDS, LEAST_SECONDS = 120.0, 300.0
 # `docker stack deploy` writes the image's name here again.
 IMAGE_LABEL = "com.docker.stack.image"
 # What a new record may differ in without being another release.
-INCIDENTAL = ("number", "when", "who", "compose")
+INCIDENTAL = ("number", "when", "who", "compose", "behind")
 SUMMARY = ("number", "tag", "when", "who", "verdict", "images", "replicas")
 
 
@@ -215,6 +219,48 @@ def pace(
     return {"services": overlay} if overlay else None
 
 
+def seconds_needed(
+    document: Api, entries: Mapping[str, Api], overlay: Api | None = None, nodes: int = 1
+) -> int:
+    """Seconds after which a good release must be done, at the pace of its plan.
+
+    A service that is updated takes its tasks by so many at once (`parallelism`), each lot until its
+    last task is healthy at the latest (start period, then interval x retries + timeout), then the
+    delay, where old tasks stop first their time to stop too, and after the last lot the monitor's
+    time. New tasks start all at once. A global service has as many as there are `nodes`. Nobody
+    waits so long for a release that fails: that is said as soon as it is known.
+    """
+    most = 0.0
+    for name, service in compose.parse(document).services.items():
+        entry = entries.get(name)
+        if entry is None or entry["action"] == "unchanged":
+            continue
+        pace = ((overlay or {}).get("services") or {}).get(name)
+        update = compose.rollout(pace["deploy"]["update_config"]) if pace else service.update
+        start = _start_seconds(service)
+        tasks = service.replicas if service.mode == "replicated" else nodes
+        at_once = entry["action"] == "new" or not update.parallelism
+        lots = 1 if at_once else math.ceil(tasks / update.parallelism)
+        stop = service.stop_grace_period if update.order == "stop-first" else 0.0
+        most = max(most, lots * (start + stop + update.delay) + update.monitor)
+    return math.ceil(max(LEAST_SECONDS, most + SPARE_SECONDS))
+
+
+def first_seconds(document: Api, entries: Mapping[str, Api]) -> int:
+    """Seconds after which the first task of a good release must be healthy."""
+    services = compose.parse(document).services
+    touched = [s for n, s in services.items() if entries[n]["action"] != "unchanged"]
+    return math.ceil(SPARE_SECONDS + max(map(_start_seconds, touched), default=0.0))
+
+
+def _start_seconds(service: compose.Service) -> float:
+    """Until a task is healthy at the latest."""
+    check = service.healthcheck
+    if not check or check.disabled or not check.test:
+        return 5.0
+    return 5.0 + check.start_period + check.interval * check.retries + check.timeout
+
+
 def redeployable(
     document: Api, secrets: Mapping[str, str] | None = None, replicas: Api | None = None
 ) -> dict[str, Any]:
@@ -224,7 +270,7 @@ def redeployable(
     renewed), services the replicas they are to keep. `docker stack config` has resolved `$$`, so
     each dollar is doubled again.
     """
-    result: dict[str, Any] = _doubled(document)
+    result: dict[str, Any] = _doubled(compose.without_version(document))
     for name, body in (result.get("secrets") or {}).items():
         if secrets and name in secrets and isinstance(body, dict):
             body["name"] = secrets[name]
@@ -233,6 +279,18 @@ def redeployable(
             deploy = result["services"][name].setdefault("deploy", {})
             deploy["replicas"] = int(count)
     return result
+
+
+def paced(document: Api, overlay: Api) -> str:
+    """The text of a compose file with a pace laid over it, to be deployed as one.
+
+    Two files could not be: the Docker client refuses those of two versions, and a stack's own file
+    may have any."""
+    result = redeployable(document)
+    for name, body in overlay["services"].items():
+        deploy = result["services"][name].setdefault("deploy", {})
+        deploy["update_config"] = body["deploy"]["update_config"]
+    return compose.dump(result)
 
 
 def _doubled(value: Any) -> Any:
@@ -282,20 +340,40 @@ def current_record(records: Sequence[Record]) -> Record | None:
     return next((record for record in records if record["verdict"] == "converged"), None)
 
 
+def behind(records: Sequence[Record]) -> dict[int, int | None]:
+    """For each good release (`records` newest first) the number of the one that a rollback from it
+    leads to, None where there is none.
+
+    The good releases make a way: one with new images lies ahead of the one that ran before it. One
+    with images that were on the way already is a step back to that place, and what had been ahead
+    of the place was left: no rollback leads there again. Records tell it themselves ("behind");
+    those of earlier versions do not, and what they did follows from their images.
+    """
+    found: dict[int, int | None] = {}
+    good = {r["number"]: r for r in sorted(records, key=_number) if r["verdict"] == "converged"}
+    last: Record | None = None
+    for number, record in good.items():
+        if "behind" in record:
+            found[number] = record["behind"]
+        else:
+            place: Record | None = last
+            while place and place["images"] != record["images"]:
+                place = good.get(found[place["number"]] or 0)
+            found[number] = found[place["number"]] if place else last["number"] if last else None
+        last = record
+    return found
+
+
+def _number(record: Record) -> int:
+    return int(record["number"])
+
+
 def previous_record(records: Sequence[Record]) -> Record | None:
-    """Where a rollback leads: the newest good release with other images than the current one."""
+    """Where a rollback leads: the good release with other images that ran before the current one,
+    never one that was rolled back from."""
     current = current_record(records)
-    return next(
-        (
-            record
-            for record in records
-            if current
-            and record["number"] < current["number"]
-            and record["verdict"] == "converged"
-            and record["images"] != current["images"]
-        ),
-        None,
-    )
+    number = behind(records).get(current["number"]) if current else None
+    return next((record for record in records if record["number"] == number), None)
 
 
 def history_lines(records: Sequence[Record]) -> list[str]:
@@ -359,11 +437,15 @@ def make_record(
     `given` has None, the record before it lends its own."""
     before = before or {}
     tag, secrets, scale = given["tag"], given["secrets"], given.get("scale")
+    if document is not None:
+        # What the release takes out of the stack still runs now, and is no part of it.
+        wanted = compose.parse(document).services
+        running = {name: entry for name, entry in running.items() if name in wanted}
     images = {name: entry["image"] for name, entry in running.items()}
     if document is not None and given["verdict"] != "converged":
-        wanted = compose.parse(document).services.values()
-        images |= {service.name: service.image for service in wanted}
+        images |= {name: service.image for name, service in wanted.items()}
     stored = document if document is not None else before.get("compose")
+    stored = compose.without_version(stored) if stored else None
     return {
         "number": number,
         "stack": stack,
@@ -382,13 +464,26 @@ def make_record(
     }
 
 
+def placed(record: Record, records: Sequence[Record]) -> Record:
+    """A new record with the release behind it, see `behind`. `records` are those before it."""
+    return {**record, "behind": behind([record, *records]).get(record["number"])}
+
+
 def known_as(record: Record, records: Sequence[Record]) -> Record | None:
     """The record that says the same already: the last one, or, of a release that converged, the
     current one (a failed attempt in between has left no trace then)."""
     for known in (records[0] if records else None, current_record(records)):
-        if known and all(record[k] == known.get(k) for k in record if k not in INCIDENTAL):
+        if known and all(record[k] == _plain(known).get(k) for k in record if k not in INCIDENTAL):
             return known
     return None
+
+
+def _plain(record: Record) -> Record:
+    # Earlier versions recorded the file with its version.
+    stored = record.get("compose")
+    if not stored or "version" not in stored:
+        return record
+    return {**record, "compose_sha256": sha256(compose.without_version(stored))}
 
 
 def to_prune(records: Sequence[Record], keep: int) -> list[int]:

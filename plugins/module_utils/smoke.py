@@ -8,7 +8,7 @@ import http.client
 import re
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -68,9 +68,27 @@ def judge(check: Mapping[str, Any], answer: Answer) -> str | None:
     return None
 
 
+NO_ANSWER = "no answer"
+
+
+def is_wrong(results: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether what answers is wrong, and not only the way to it through some of the nodes.
+
+    A node is off the way when its first check already got no answer at all. `results` are those of
+    all nodes, each node's until its first problem: {address, check, problem}."""
+    first: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for result in results:
+        first.setdefault(result["address"], result["problem"] or "")
+        if result["problem"]:
+            problems[result["address"]] = result["problem"]
+    off = [address for address, problem in first.items() if problem.startswith(NO_ANSWER)]
+    return len(off) == len(first) or any(address not in off for address in problems)
+
+
 def run_check(address: str, port: int, check: Mapping[str, Any], timeout: float) -> str | None:
     """Asks once and judges; a request that fails is a wrong answer too."""
     try:
         return judge(check, ask(address, port, check, timeout))
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer ({error or type(error).__name__})"
+        return f"{NO_ANSWER} ({error or type(error).__name__})"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
 from ansible_collections.monsterstack.swarm.plugins.module_utils.status import nodes_by_zone
 
 Data = dict[str, Any]
@@ -211,13 +212,27 @@ def _tile(label: str, value: int, of: int, note: str) -> Data:
     return {"label": label, "value": value, "of": of, "note": note, "level": level}
 
 
+def _now(stack: str, record: Mapping[str, Any], services: Sequence[Mapping[str, Any]]) -> str:
+    """What there is now of the newest good release."""
+    there = {one["name"]: one for one in services if one["stack"] == stack}
+    if not there:
+        return "its services are gone"
+    for name, image in record["images"].items():
+        wanted = parse_reference(image)
+        one = there.get(name)
+        if not one or (one["image"], one["digest"]) != (wanted.name, wanted.digest):
+            return "not what runs now"
+    return "runs now"
+
+
 def _events(status: Mapping[str, Any], names: Mapping[str, str], now: float) -> list[Data]:
     """Releases, failed tasks and updates that did not just complete, newest first."""
     found: list[Data] = []
     for stack, releases in status["releases"].items():
         current = next((one for one in releases if one["verdict"] == "converged"), None)
         for record in releases:
-            mark = " · runs now" if record is current else ""
+            newest = current is not None and record is current
+            mark = f" · {_now(stack, record, status['services'])}" if newest else ""
             found.append(
                 {
                     "when": record["when"],

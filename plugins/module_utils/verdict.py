@@ -34,6 +34,11 @@ ENDED_BADLY = ("failed", "rejected")
 GONE = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 # An update that is moving now is no old story, whoever began it.
 UNDER_WAY = ("updating", "rollback_started")
+# Seconds that tasks must have been running of which no health check says more than that they run.
+BLIND_SETTLE = 10.0
+# How often a task must have ended by itself, and in how many seconds, to be called ill though it
+# may run at this moment.
+ILL_ENDS, ILL_SECONDS = 2, 600.0
 # A node's clock may be this far (seconds) ahead of the manager's before it is not believed.
 CLOCK_SKEW = 5.0
 TASK_IN_MESSAGE = re.compile(r"\btask ([a-z0-9]{20,})\b")
@@ -84,8 +89,9 @@ class Watch:
     manager's clock at the first look. `settle` (seconds) is how long new tasks of a service that
     Swarm does not monitor must have been running. Where tasks of the release have ended by
     themselves, all must have been running for the update's monitor time, whatever Swarm says: it
-    may have called an update completed before it heard of them. `max_failures` of one slot are
-    enough to give up.
+    may have called an update completed before it heard of them. The same holds for what has no
+    health check, at least BLIND_SETTLE. `max_failures` of one slot are enough to give up once
+    `patience` (seconds since the start) is over: a task may have to wait for another service.
     """
 
     stack: str
@@ -94,6 +100,7 @@ class Watch:
     started: float = 0.0
     settle: float = 3.0
     max_failures: int = 5
+    patience: float = 0.0
     _failures: dict[str, dict[Any, set[str]]] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
     _since: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -148,7 +155,13 @@ class Watch:
             self._moving.add(name)
         unchanged = self._untouched(name, service)
         worst = max((len(ids) for ids in slots.values()), default=0)
-        gave_up = worst >= self.max_failures
+        gave_up = worst >= self.max_failures and snapshot.now - self.started >= self.patience
+        blind = _unhealthy_after(service) == float("inf")
+        settle = self.settle
+        if worst:
+            settle = max(settle, _monitor(service))
+        if blind:
+            settle = max(settle, _monitor(service), BLIND_SETTLE)
         return judge(
             service,
             tasks,
@@ -156,9 +169,10 @@ class Watch:
             snapshot,
             unchanged,
             self._reasons.get(name),
-            max(self.settle, _monitor(service)) if worst else self.settle,
+            settle,
             gave_up,
             doubted=worst > 0,
+            blind=blind,
         )
 
     def _since_deployed(self, name: str, service: Api) -> float:
@@ -182,13 +196,15 @@ def judge(
     settle: float = 3.0,
     gave_up: bool = False,
     doubted: bool = False,
+    blind: bool = False,
 ) -> Result:
     """The verdict on one service from one look.
 
     `tasks` are all of the service's, `current` those of its present spec; `unchanged`: the
     deployment did not touch it; `reason`: why a rollback began, if that was seen; `gave_up`: one
     slot has failed too often since the watch began; `doubted`: tasks of this release have ended by
-    themselves, so that Swarm's own "completed" is not enough.
+    themselves, so that Swarm's own "completed" is not enough; `blind`: nor is it where no health
+    check says more than that a task runs.
     """
     update = service.get("UpdateStatus") or {}
     state = None if unchanged else update.get("State")
@@ -240,7 +256,7 @@ def judge(
     if enough and not old and state != "updating":
         fresh = (
             []
-            if (state == "completed" and not doubted) or job
+            if (state == "completed" and not doubted and not blind) or job
             else [t for t in good if _is_fresh(t, snapshot.now, settle)]
         )
         if fresh:
@@ -326,6 +342,31 @@ def _event(name: str, task: Api, service: Api, names: Mapping[str, str]) -> str:
     return f"{what} is {task['Status']['State']}{where}{reason}"
 
 
+def ill(stack: str, names: Iterable[str], snapshot: Snapshot) -> dict[str, str]:
+    """Which of these services, that nobody touches, are not well, and how: {short name: reason}.
+
+    One look is enough to see that tasks are missing. What runs just now and has ended again and
+    again lately is ill too.
+    """
+    there = {short_name(stack, s["Spec"]["Name"]): s for s in snapshot.services}
+    wanted = [name for name in names if name in there]
+    versions = {name: (there[name].get("Version") or {}).get("Index", -1) for name in wanted}
+    watch = Watch(stack, versions, wanted=wanted, started=snapshot.now)
+    found: dict[str, str] = {}
+    for name, one in watch.look(snapshot).items():
+        if one.verdict != "converged":
+            found[name] = describe(name, one, None)
+            continue
+        ends: dict[Any, int] = {}
+        for task in snapshot.tasks:
+            lately = snapshot.now - _changed_at(task) < ILL_SECONDS
+            if task["ServiceID"] == there[name]["ID"] and lately:
+                ends[_slot(task)] = ends.get(_slot(task), 0) + _ended_badly(task, there[name])
+        if max(ends.values(), default=0) >= ILL_ENDS:
+            found[name] = f"{name}: its tasks end again and again"
+    return found
+
+
 def overall(results: Iterable[Result]) -> str:
     """The verdict on a stack: its worst service's; converged when it has none."""
     return min((r.verdict for r in results), key=VERDICTS.index, default="converged")
@@ -337,8 +378,12 @@ def outcome(
     logs: Mapping[str, tuple[Sequence[str], str | None]],
     story: Sequence[str],
     seconds: float,
+    ill_before: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """What stack_verdict returns. `logs`: by service the last lines, or why there are none."""
+    """What stack_verdict returns. `logs`: by service the last lines, or why there are none.
+
+    `ill_before` were ill before and are not touched: the verdict is that on all others."""
+    spared = set(ill_before)
     services: dict[str, dict[str, Any]] = {}
     summary: list[str] = []
     report: list[str] = []
@@ -363,7 +408,10 @@ def outcome(
         report += [f"    {name} | {line}" for line in lines]
     return {
         "changed": False,
-        "verdict": overall(results.values()),
+        "verdict": overall(one for name, one in results.items() if name not in spared),
+        "ill_before": [
+            name for name, one in results.items() if name in spared and one.verdict != "converged"
+        ],
         "services": services,
         "summary": summary,
         "report": report,
@@ -380,8 +428,8 @@ def settled(watch: Watch, snapshot: Snapshot) -> dict[str, Any] | None:
     return outcome(watch, results, {}, watch.timeline(snapshot), 0.0)
 
 
-def describe(name: str, result: Result, seconds: float) -> str:
-    """One line for people."""
+def describe(name: str, result: Result, seconds: float | None) -> str:
+    """One line for people; `seconds` it took, if that is known."""
     reference = parse_reference(result.image)
     image = f", {reference.tag or reference.name}"
     image += f"@{reference.digest[:19]}" if reference.digest else ""
@@ -389,7 +437,7 @@ def describe(name: str, result: Result, seconds: float) -> str:
     line = f"{name}: {result.verdict}, {result.running}/{result.desired}"
     line += f" on {where}" if where else ""
     line += image if result.image else ""
-    line += f", after {seconds:.0f} s"
+    line += "" if seconds is None else f", after {seconds:.0f} s"
     if result.verdict != "converged" or result.message != "all tasks run":
         line += f": {result.message}"
     if result.last_error and result.last_error not in line:

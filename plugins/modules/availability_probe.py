@@ -22,7 +22,7 @@ options:
     description:
       - V(started) begins and returns at once.
       - V(watched) waits until O(version) has been answering for O(seconds), or until more than
-        O(max_failures) requests have failed since.
+        O(max_failures) requests have failed since. Only what the same run started is looked at.
       - V(stopped) ends it and returns the report.
     type: str
     choices: [started, watched, stopped]
@@ -36,6 +36,12 @@ options:
         description: Folder on the controller for what the probe sees. One probe at a time.
         type: path
         required: true
+      runs:
+        description:
+          - Whether each run gets a folder of its own in O(probe.folder). C(latest) there leads to
+            the newest; the 20 newest stay.
+        type: bool
+        default: false
       addresses:
         description: Addresses of the nodes.
         type: list
@@ -185,6 +191,7 @@ def main() -> None:
                 "required": True,
                 "options": {
                     "folder": {"type": "path", "required": True},
+                    "runs": {"type": "bool", "default": False},
                     "addresses": {"type": "list", "elements": "str", "required": True},
                     "port": {"type": "int", "required": True},
                     "check": {"type": "dict", "default": {"path": "/"}},

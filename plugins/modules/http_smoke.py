@@ -82,6 +82,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+wrong:
+  description:
+    - Whether it is what answers that is wrong. Not when some nodes let nothing through at all and
+      every other one answered rightly.
+  returned: failed
+  type: bool
 results:
   description: One entry for each address and check.
   returned: always
@@ -108,7 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import run_check
+from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import is_wrong, run_check
 
 PAUSE = 0.5  # seconds between two attempts
 MAX_PARALLEL = 16
@@ -176,7 +182,7 @@ def main() -> None:
     if problems:
         lines = ["Not every node answers as it should:", *problems]
         lines.append("playbooks/doctor.yml looks for the reason and says what to do.")
-        module.fail_json(msg="\n".join(lines), results=results)
+        module.fail_json(msg="\n".join(lines), results=results, wrong=is_wrong(results))
     module.exit_json(changed=False, results=results)
 
 

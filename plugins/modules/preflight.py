@@ -134,7 +134,8 @@ EXAMPLES = r"""
   monsterstack.swarm.preflight:
     stage: inventory
     stack: shop
-    compose: "{{ lookup('ansible.builtin.template', 'compose.yml.j2') | from_yaml }}"
+    compose: "{{ lookup('ansible.builtin.template', 'compose.yml.j2')
+      | monsterstack.swarm.compose_document }}"
     tags: {tag: "{{ tag }}"}
   run_once: true
 """

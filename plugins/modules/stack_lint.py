@@ -58,7 +58,7 @@ EXAMPLES = r"""
 - name: Lint the stack
   monsterstack.swarm.stack_lint:
     stack: shop
-    compose: "{{ __config.stdout | from_yaml }}"
+    compose: "{{ __plan.compose }}"
 """
 
 RETURN = r"""

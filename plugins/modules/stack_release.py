@@ -107,14 +107,14 @@ EXAMPLES = r"""
 - name: See what a deployment would change
   monsterstack.swarm.stack_release:
     stack: shop
-    compose: "{{ __config.stdout | from_yaml }}"
+    compose_text: "{{ lookup('ansible.builtin.file', 'docker-stack.yml') }}"
   register: __plan
 
 - name: Write the release down
   monsterstack.swarm.stack_release:
     stack: shop
     state: recorded
-    compose: "{{ __config.stdout | from_yaml }}"
+    compose: "{{ __plan.compose }}"
     tag: "2.0"
     verdict: "{{ __verdict.verdict }}"
 """
@@ -124,7 +124,8 @@ current:
   description:
     - The newest release that converged, or null.
     - Keys are C(number), C(stack), C(tag), C(images), C(replicas), C(config_hashes),
-      C(spec_hashes), C(when) (UTC), C(who), C(verdict), C(secrets) (names) and C(compose_sha256).
+      C(spec_hashes), C(when) (UTC), C(who), C(verdict), C(secrets) (names), C(compose_sha256) and
+      C(behind), the number of the release that a rollback leads to.
   returned: when O(state=read)
   type: dict
 last:
@@ -175,6 +176,27 @@ deploy_needed:
   description: Whether any service is not unchanged.
   returned: when O(state=read) and O(compose) is given
   type: bool
+services:
+  description:
+    - Short names of the services of the compose file, without those that it takes out.
+    - With O(release) those of that release.
+  returned: when O(state=read) and O(compose) or O(release) is given
+  type: list
+  elements: str
+ill:
+  description: Which unchanged services are not well at this moment, and how, by short name.
+  returned: when O(state=read) and O(compose) is given
+  type: dict
+seconds_needed:
+  description:
+    - After how many seconds a good release must be done, by its replicas, pace, health checks and
+      start periods. At least 300.
+  returned: when O(state=read) and O(compose) or O(release) is given
+  type: int
+first_seconds:
+  description: After how many seconds the first task of a good release must be healthy.
+  returned: when O(state=read) and O(compose) is given
+  type: int
 settled:
   description:
     - What M(monsterstack.swarm.stack_verdict) returns, where no service is to change and one look
@@ -187,7 +209,9 @@ plan_lines:
   type: list
   elements: str
 previous:
-  description: The newest good release with other images than the current one, or null.
+  description:
+    - The good release with other images that ran before the current one, or null. Never one that
+      was rolled back from.
   returned: when O(state=read)
   type: dict
 history:
@@ -199,6 +223,10 @@ redeployable:
   description: The compose file of O(release), ready to be deployed again.
   returned: when O(state=read) and O(release) is given
   type: dict
+redeployable_text:
+  description: The same as a file's text, in JSON, so that no value changes its type.
+  returned: when O(state=read) and O(release) is given
+  type: str
 pace:
   description:
     - What to lay over the compose file so that this one rollout goes at another pace, one task that
@@ -206,6 +234,10 @@ pace:
     - Null for the usual pace, and when nothing changes that has more than one replica.
   returned: when O(state=read) and O(compose) is given
   type: dict
+paced:
+  description: The text of the compose file with RV(pace) laid over it. Null without a pace.
+  returned: when O(state=read) and O(compose) is given
+  type: str
 number:
   description: Number of the release that is recorded now.
   returned: when O(state=recorded)
@@ -229,7 +261,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import release, verdict
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, release, verdict
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import ComposeError
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
@@ -250,17 +282,16 @@ def config_name(stack: str, number: int) -> str:
 
 def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
     """A compose file as this host's own client understands it; ends the module if it does not."""
-    try:
-        import yaml
-    except ImportError:
-        # Only this needs it: whoever reads releases does not.
-        module.fail_json(msg=missing_required_lib("PyYAML", reason="to read a compose file"))
     command = [module.get_bin_path("docker", required=True), "stack", "config", "-c", "-"]
     rc, output, error = module.run_command(command, data=text)
     if rc:
         module.fail_json(msg=f"the compose file of the stack {stack} is not valid: {error.strip()}")
-    document: dict[str, Any] = yaml.safe_load(output)
-    return document
+    try:
+        return compose.load(output)
+    except ImportError:
+        # Only this needs it: whoever reads releases does not.
+        module.fail_json(msg=missing_required_lib("PyYAML", reason="to read a compose file"))
+    raise AssertionError("fail_json ends the module")
 
 
 def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
@@ -280,7 +311,12 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         else:
             names, replicas = module.params["secret_names"], module.params["replicas"]
             result["release"] = whole
-            result["redeployable"] = release.redeployable(whole["compose"], names, replicas)
+            again = release.redeployable(whole["compose"], names, replicas)
+            every = {name: {"action": "changed"} for name in again["services"]}
+            result["seconds_needed"] = release.seconds_needed(again, every)
+            result["services"] = sorted(again["services"])
+            result["redeployable"] = again
+            result["redeployable_text"] = compose.dump(again)
     if (text := module.params["compose_text"]) is not None:
         result["compose"] = document = normalise(module, stack, text)
         result["compose_sha256"] = hashlib.sha256(text.encode()).hexdigest()
@@ -289,23 +325,39 @@ def read(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         result["plan"] = entries
         result["plan_lines"] = release.plan_lines(entries)
         seconds, serial = module.params["canary_seconds"], module.params["serial"]
-        result["pace"] = release.pace(document, entries, seconds, serial)
+        pace = release.pace(document, entries, seconds, serial)
+        result["pace"] = pace
+        result["paced"] = release.paced(document, pace) if pace else None
         needed = any(e["action"] != "unchanged" for e in entries.values())
         result["deploy_needed"] = needed
-        result["settled"] = None if needed else settled(engine, stack, module.params["before"])
+        result["services"] = sorted(n for n, e in entries.items() if e["action"] != "removed")
+        snapshot = look_once(engine, stack)
+        untouched = [name for name, e in entries.items() if e["action"] == "unchanged"]
+        result["ill"] = verdict.ill(stack, untouched, snapshot) if snapshot and needed else {}
+        nodes = len(snapshot.nodes) if snapshot else 1
+        result["seconds_needed"] = release.seconds_needed(document, entries, pace, nodes)
+        result["first_seconds"] = release.first_seconds(document, entries)
+        result["settled"] = (
+            settled(stack, module.params["before"], snapshot) if snapshot and not needed else None
+        )
     return result
 
 
-def settled(engine: Engine, stack: str, before: dict[str, Any]) -> dict[str, Any] | None:
-    """verdict.settled of one look; None, too, where the managers do not answer just now."""
-    versions = {name: int(index) for name, index in before.items()}
-    watch = verdict.Watch(stack, versions, started=time.time())
+def look_once(engine: Engine, stack: str) -> verdict.Snapshot | None:
+    """One look; None where the managers do not answer just now: a change of the leader, say, whose
+    end stack_verdict knows how to wait for."""
     try:
-        snapshot = look(engine, stack_filter(stack))
+        return look(engine, stack_filter(stack))
     except EngineError:
-        # A change of the leader, say: stack_verdict knows how to wait for its end.
         return None
-    return verdict.settled(watch, snapshot)
+
+
+def settled(
+    stack: str, before: dict[str, Any], snapshot: verdict.Snapshot
+) -> dict[str, Any] | None:
+    """verdict.settled of one look."""
+    versions = {name: int(index) for name, index in before.items()}
+    return verdict.settled(verdict.Watch(stack, versions, started=time.time()), snapshot)
 
 
 def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
@@ -327,6 +379,7 @@ def record(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
         scale=params["scale"],
         when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
+    new = release.placed(new, records)
     known = release.known_as(new, records)
     if known:
         return {

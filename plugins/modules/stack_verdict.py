@@ -13,7 +13,8 @@ description:
   - An automatic rollback and a paused update are failures, which Docker's own commands report as
     success. Tasks that find no place are C(pending) until O(timeout).
   - Only tasks of the present spec count, healthy where there is a health check, on nodes that are
-    ready. New tasks that Swarm does not monitor must have been running for O(settle) seconds.
+    ready. New tasks that Swarm does not monitor must have been running for O(settle) seconds, those
+    without a health check for the service's C(monitor) and at least 10 s.
   - Changes nothing.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
@@ -48,6 +49,18 @@ options:
     description: How many failed tasks in one slot, seen while waiting, are enough to give up.
     type: int
     default: 5
+  patience:
+    description:
+      - Seconds before O(max_failures) counts, as a task may fail until another service is there.
+    type: int
+    default: 0
+  ill_before:
+    description:
+      - Short names of services that were ill before and are not touched. They are reported and
+        given a moment to get well, and RV(verdict) is that on all others.
+    type: list
+    elements: str
+    default: []
   log_lines:
     description:
       - How many lines of the failed task's log to return. V(0) returns none.
@@ -90,9 +103,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: The worst of all services' verdicts.
+  description: The worst of all services' verdicts, those of O(ill_before) left aside.
   returned: always
   type: str
+ill_before:
+  description: Those of O(ill_before) that have not converged.
+  returned: always
+  type: list
+  elements: str
 seconds:
   description: How long the module waited.
   returned: always
@@ -184,6 +202,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api impor
 
 LOG_TIMEOUT = 5.0
 LOG_BYTES = 65536
+RECOVERY_SECONDS = 20.0
 
 
 def read_log(engine: Engine, task: str | None, lines: int) -> tuple[list[str], str | None]:
@@ -214,7 +233,10 @@ def watch(
         started=started,
         settle=params["settle"],
         max_failures=params["max_failures"],
+        patience=params["patience"],
     )
+    spared = set(params["ill_before"])
+    judged_at = 0.0
     end = time.monotonic() + (0 if module.check_mode else params["timeout"])
     while True:
         problem, results = None, {}
@@ -227,8 +249,17 @@ def watch(
         over = time.monotonic() >= end
         if problem and over:
             raise problem
-        if not problem and (over or all(result.final for result in results.values())):
-            return watcher, results, watcher.timeline(snapshot)
+        if not problem:
+            # What was ill before may get well by this release, and is given a moment.
+            ill = any(results[n].verdict != "converged" for n in spared & set(results))
+            if not all(one.final for name, one in results.items() if name not in spared):
+                judged_at = 0.0
+            elif not ill or time.monotonic() - (judged_at or time.monotonic()) >= RECOVERY_SECONDS:
+                over = True
+            else:
+                judged_at = judged_at or time.monotonic()
+            if over:
+                return watcher, results, watcher.timeline(snapshot)
         time.sleep(params["interval"])
 
 
@@ -242,6 +273,8 @@ def main() -> None:
             "settle": {"type": "float", "default": 3},
             "interval": {"type": "float", "default": 1},
             "max_failures": {"type": "int", "default": 5},
+            "patience": {"type": "int", "default": 0},
+            "ill_before": {"type": "list", "elements": "str", "default": []},
             "log_lines": {"type": "int", "default": 20},
             "fail": {"type": "bool", "default": True},
             "settled": {"type": "dict"},
@@ -261,7 +294,9 @@ def main() -> None:
         for name, result in results.items()
         if result.verdict != "converged"
     }
-    outcome = verdict.outcome(watcher, results, logs, story, time.monotonic() - begin)
+    took = time.monotonic() - begin
+    spared = module.params["ill_before"]
+    outcome = verdict.outcome(watcher, results, logs, story, took, spared)
     if outcome["verdict"] != "converged" and module.params["fail"] and not module.check_mode:
         bad = [
             line

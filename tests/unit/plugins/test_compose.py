@@ -184,3 +184,64 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 def test_refused(document: dict[str, Any], message: str) -> None:
     with pytest.raises(ComposeError, match=message):
         compose.parse(document)
+
+
+# What `docker stack config` (26.1) prints plainly is a text to it unless it is one of these.
+PLAIN: dict[str, tuple[str, Any]] = {
+    "a short git hash": ("1234e56x", "1234e56x"),
+    "a value of YAML 1.1": ("=", "="),
+    "a time": ("12:30", "12:30"),
+    "minutes of YAML 1.1": ("190:20:30", "190:20:30"),
+    "a day": ("2001-01-01", "2001-01-01"),
+    "a yes of YAML 1.1": ("yes", "yes"),
+    "an off of YAML 1.1": ("off", "off"),
+    "a merge as a value": ("<<", "<<"),
+    "a number with an exponent": ("1e-05", 1e-05),
+    "an integer": ("12", 12),
+    "octal": ("0o17", 15),
+    "octal of YAML 1.1": ("0400", 256),
+    "an underscore": ("1_000", 1000),
+    "true": ("true", True),
+    "nothing": ("", None),
+    "null": ("~", None),
+    "quoted": ('"1e3"', "1e3"),
+}
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize(("text", "value"), PLAIN.values(), ids=PLAIN)
+def test_plain_words_mean_what_they_mean_to_docker(text: str, value: Any) -> None:
+    found = compose.load(f"services: {{}}\nvalue: {text}\n")["value"]
+    assert (found, type(found)) == (value, type(value))
+
+
+TEXTS = [
+    *("1234e56", "0o17", "1e3", "=", "<<", "yes", "12:30", "2001-01-01", "~", "", "0x1f", ".5"),
+    *("null", "1_000", "{{.Task.Slot}}", "# none", "- a", "a: b", "'\"", "\\", "*a", "&a", "!a"),
+    *("two\nlines", "tab\tend ", "\x85", "\u2028", "\ufeff", "\x7f", "\U0001f600", "%", "@", "`"),
+]
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_no_value_changes_on_its_way_to_a_file_and_back(text: str) -> None:
+    document = {"services": {"web": {"labels": {"x": text, text or "empty": "y"}}}}
+    written = compose.dump(document)
+    assert compose.load(written) == document
+    assert not any(char in written for char in "\x7f\x85\u2028\ufeff")
+
+
+def test_a_merge_is_still_one() -> None:
+    text = "x-base: &base {a: 1}\nservices: {web: {<<: *base, b: 2}}\n"
+    assert compose.load(text)["services"]["web"] == {"a": 1, "b": 2}
+
+
+@pytest.mark.fault("B11")
+def test_the_version_is_left_out() -> None:
+    assert compose.load('version: "3.8"\nservices: {}\n') == {"services": {}}
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a", "just words"], ids=["broken", "a list", "a text"])
+def test_what_is_no_compose_file(text: str) -> None:
+    with pytest.raises(ComposeError):
+        compose.load(text)

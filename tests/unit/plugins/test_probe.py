@@ -18,8 +18,13 @@ import pytest
 from ansible_collections.monsterstack.swarm.plugins.module_utils import probe
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe import Sample, Shot
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
+    KEPT_RUNS,
+    LATEST,
     ProbeError,
     ProbeFolder,
+    find_run,
+    identity,
+    new_run,
 )
 
 
@@ -349,3 +354,62 @@ def test_a_line_half_written_is_not_read(tmp_path: Path) -> None:
     folder = ProbeFolder(tmp_path)
     folder.samples_file.write_text('{"started": 1, "pid": 2}\n{"at": 1, "no')
     assert folder.read() == ({"started": 1, "pid": 2}, [])
+
+
+def left_behind(folder: ProbeFolder, owner: str, pid: int = 0, ended: bool = True) -> ProbeFolder:
+    """What a probe of that owner wrote: one answer by 2.0."""
+    folder.prepare()
+    head = {"started": time.time(), "pid": pid, "owner": owner}
+    sample = {"at": 0.0, "node": "n", "kept": False, "seconds": 0.1, "version": "2.0"}
+    folder.samples_file.write_text(f"{json.dumps(head)}\n{json.dumps(sample)}\n")
+    folder.report_file.write_text("{}")
+    if ended:
+        (folder.folder / "done").touch()
+    return folder
+
+
+@pytest.mark.fault("B4")
+def test_what_another_run_saw_is_not_found(tmp_path: Path) -> None:
+    left_behind(ProbeFolder(tmp_path), "1 1")
+    left_behind(new_run(tmp_path, 2), "2 2")
+    assert find_run(tmp_path, identity(os.getpid())) is None
+    mine = left_behind(new_run(tmp_path, os.getpid()), identity(os.getpid()))
+    found = find_run(tmp_path, identity(os.getpid()))
+    assert found is not None
+    assert found.folder == mine.folder
+    assert (tmp_path / LATEST).resolve() == mine.folder.resolve()
+
+
+@pytest.mark.fault("B4")
+def test_the_newest_of_one_run_counts(tmp_path: Path) -> None:
+    me = identity(os.getpid())
+    for _release in range(2):
+        newest = left_behind(new_run(tmp_path, os.getpid()), me)
+    found = find_run(tmp_path, me)
+    assert found is not None
+    assert found.folder == newest.folder
+
+
+@pytest.mark.fault("B4")
+def test_samples_that_are_being_taken_are_not_thrown_away(tmp_path: Path) -> None:
+    busy = left_behind(ProbeFolder(tmp_path), "1 1", pid=os.getpid(), ended=False)
+    with pytest.raises(ProbeError, match="another folder with -e probe_dir"):
+        ProbeFolder(tmp_path).prepare()
+    assert len(busy.read()[1]) == 1
+
+
+@pytest.mark.fault("B4")
+def test_old_samples_and_reports_do_not_count(tmp_path: Path) -> None:
+    old = left_behind(ProbeFolder(tmp_path), "1 1")
+    ProbeFolder(tmp_path).prepare()
+    assert not old.samples_file.exists()
+    assert not old.report_file.exists()
+
+
+def test_old_runs_go_but_none_that_is_at_work(tmp_path: Path) -> None:
+    busy = left_behind(new_run(tmp_path, 1), "1 1", pid=os.getpid(), ended=False)
+    for _run in range(KEPT_RUNS + 3):
+        left_behind(new_run(tmp_path, 2), "2 2")
+    left = [path for path in tmp_path.iterdir() if path.name != LATEST]
+    assert busy.folder in left
+    assert len(left) == KEPT_RUNS + 1

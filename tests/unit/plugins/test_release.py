@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import release
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, release
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -288,15 +289,52 @@ PREVIOUS: dict[str, tuple[list[tuple[str, str]], int | None]] = {
     "not a bad one": ([("1", GOOD), ("2", BAD), ("3", GOOD)], 1),
     "not what is newer than the current": ([("1", GOOD), ("2", GOOD), ("3", BAD)], 1),
     "past a scaling of the same images": ([("1", GOOD), ("2", GOOD), ("2", GOOD)], 1),
-    "after a rollback back again": ([("1", GOOD), ("2", GOOD), ("1", GOOD)], 2),
+    "after a rollback nothing good is behind": ([("1", GOOD), ("2", GOOD), ("1", GOOD)], None),
+    "two steps back": ([("1", GOOD), ("2", GOOD), ("3", GOOD), ("2", GOOD)], 1),
+    "all the way back": (
+        [("1", GOOD), ("2", GOOD), ("3", GOOD), ("2", GOOD), ("1", GOOD)],
+        None,
+    ),
+    "on from where it went back to": ([("1", GOOD), ("2", GOOD), ("1", GOOD), ("3", GOOD)], 3),
+    "what was rolled back from, by its number": (
+        [("1", GOOD), ("2", GOOD), ("1", GOOD), ("2", GOOD)],
+        3,
+    ),
+    "past what was left on the way": (
+        [("1", GOOD), ("2", GOOD), ("3", GOOD), ("2", GOOD), ("1", GOOD), ("3", GOOD)],
+        5,
+    ),
+    "a failed attempt after a rollback": (
+        [("1", GOOD), ("2", GOOD), ("1", GOOD), ("3", BAD)],
+        None,
+    ),
     "nothing good": ([("1", BAD), ("2", BAD)], None),
 }
 
 
+@pytest.mark.fault("B2")
+@pytest.mark.parametrize("told", [False, True], ids=["by their images", "as recorded"])
 @pytest.mark.parametrize(("rows", "number"), PREVIOUS.values(), ids=PREVIOUS)
-def test_where_a_rollback_leads(rows: list[tuple[str, str]], number: int | None) -> None:
-    found = release.previous_record(history(*rows))
+def test_where_a_rollback_leads(
+    rows: list[tuple[str, str]], number: int | None, told: bool
+) -> None:
+    records = history(*rows)
+    if told:
+        # Written one after the other, as releases are; those of earlier versions do not tell it.
+        written: list[release.Record] = []
+        for record in reversed(records):
+            written.insert(0, release.placed(record, written))
+        records = written
+    found = release.previous_record(records)
     assert (found["number"] if found else None) == number
+
+
+@pytest.mark.fault("B2")
+def test_forgetting_old_releases_makes_no_way_forward() -> None:
+    written: list[release.Record] = []
+    for record in reversed(history(("1", GOOD), ("2", GOOD), ("1", GOOD))):
+        written.insert(0, release.placed(record, written))
+    assert release.previous_record(written[:2]) is None
 
 
 def test_scaling_does_not_take_the_way_back() -> None:
@@ -357,6 +395,90 @@ def test_scale_is_recorded_and_lent() -> None:
     assert first["scale"] == scale
     assert release.make_record(2, "shop", running, None, first, **given)["scale"] == scale
     assert release.make_record(2, "shop", running, None, first, scale={}, **given)["scale"] == {}
+
+
+@pytest.mark.fault("B11")
+def test_no_version_is_recorded_put_back_or_laid_over() -> None:
+    old = {"version": "3.8", **COMPOSE}
+    running = release.running_state([service()], "shop")
+    given: dict[str, Any] = {"tag": "1", "verdict": GOOD, "who": "", "when": "", "secrets": []}
+    made = release.make_record(1, "shop", running, old, None, **given)
+    lent = release.make_record(2, "shop", running, None, {**made, "compose": old}, **given)
+    overlay = {"services": {"web": {"deploy": {"update_config": {"parallelism": 2}}}}}
+    for document in (
+        made["compose"],
+        lent["compose"],
+        release.redeployable(old),
+        compose.load(release.paced(old, overlay)),
+    ):
+        assert "version" not in document
+    assert made["compose_sha256"] == lent["compose_sha256"]
+
+
+def test_a_pace_lies_over_the_whole_file() -> None:
+    document = changed("services", "web", "environment", "X", value="$HOME 1e3")
+    usual = {"parallelism": 2, "delay": "1s", "order": "start-first"}
+    document["services"]["web"]["deploy"]["update_config"] = usual
+    overlay = {"services": {"web": {"deploy": {"update_config": {**usual, "delay": "45s"}}}}}
+    found = compose.load(release.paced(document, overlay))
+    deploy = found["services"]["web"]["deploy"]
+    assert deploy == {"replicas": 3, "update_config": {**usual, "delay": "45s"}}
+    assert found["services"]["web"]["environment"]["X"] == "$$HOME 1e3"
+
+
+@pytest.mark.fault("B1")
+def test_what_a_release_takes_out_is_no_part_of_its_record() -> None:
+    extra = service()
+    extra["Spec"]["Name"] = "shop_old"
+    running = release.running_state([service(), extra], "shop")
+    given: dict[str, Any] = {"tag": "1", "verdict": GOOD, "who": "", "when": "", "secrets": []}
+    made = release.make_record(1, "shop", running, COMPOSE, None, **given)
+    for key in ("images", "replicas", "spec_hashes", "config_hashes"):
+        assert list(made[key]) == ["web"], key
+
+
+HEALTH = {"test": ["CMD", "x"], "interval": "5s", "timeout": "3s", "retries": 4}
+DEFAULT_PACE = {"parallelism": 1, "delay": "15s", "monitor": "40s", "order": "start-first"}
+
+
+def deployed(replicas: int = 3, health: Any = None, **update: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {"image": "web:2"}
+    body["deploy"] = {"replicas": replicas, "update_config": {**DEFAULT_PACE, **update}}
+    body["healthcheck"] = {**HEALTH, "start_period": "60s"} if health is None else health
+    return {"services": {"web": body}}
+
+
+SLOW = {**DEFAULT_PACE, "delay": "90s"}
+# Until a task is healthy at the latest: 5 + 60 + 5 x 4 + 3 = 88 s, 5 without a health check.
+NEEDED: dict[str, tuple[dict[str, Any], str, dict[str, Any] | None, float]] = {
+    "12 replicas at MonsterStack's pace": (deployed(12), "changed", None, 12 * 103 + 40),
+    "4 at once": (deployed(12, parallelism=4), "changed", None, 3 * 103 + 40),
+    "all at once": (deployed(12, parallelism=0, delay="90s"), "changed", None, 178 + 40),
+    "old tasks stop first": (deployed(6, order="stop-first"), "changed", None, 6 * 113 + 40),
+    "no health check": (deployed(12, health={}), "changed", None, 12 * 20 + 40),
+    "a canary's pause": (deployed(6), "changed", SLOW, 6 * 178 + 40),
+    "new": (deployed(12), "new", None, 300 - 120),
+    "untouched": (deployed(12), "unchanged", None, 300 - 120),
+    "small": (deployed(1), "changed", None, 300 - 120),
+}
+
+
+@pytest.mark.fault("B5")
+@pytest.mark.parametrize(("document", "action", "pace", "least"), NEEDED.values(), ids=NEEDED)
+def test_seconds_needed(
+    document: dict[str, Any], action: str, pace: dict[str, Any] | None, least: float
+) -> None:
+    overlay = {"services": {"web": {"deploy": {"update_config": pace}}}} if pace else None
+    found = release.seconds_needed(document, {"web": {"action": action}}, overlay)
+    assert found == least + release.SPARE_SECONDS
+
+
+@pytest.mark.fault("B5")
+def test_a_global_service_goes_from_node_to_node() -> None:
+    document = deployed()
+    document["services"]["web"]["deploy"]["mode"] = "global"
+    entries = {"web": {"action": "changed"}}
+    assert release.seconds_needed(document, entries, nodes=7) == 7 * 103 + 40 + 120
 
 
 def test_redeployable() -> None:
@@ -421,3 +543,39 @@ def test_pace(asked: dict[str, Any], expected: dict[str, Any] | None) -> None:
     overlay = release.pace(document, release.plan(document, running, record()), **asked)
     found = overlay and overlay["services"]["web"]["deploy"]["update_config"]
     assert found == expected
+
+
+RECORDED = json.loads((Path(__file__).parent / "recorded" / "releases.json").read_text())
+
+
+def recorded(stack: str) -> tuple[list[release.Record], dict[str, dict[str, Any]]]:
+    """A stack as a cluster of release 0.1.0's first code had it: its releases and what ran."""
+    label = "com.docker.stack.namespace"
+    configs = [c for c in RECORDED["configs"] if c["Spec"]["Labels"].get(label) == stack]
+    services = [s for s in RECORDED["services"] if s["Spec"]["Labels"].get(label) == stack]
+    return release.read_records(configs), release.running_state(services, stack)
+
+
+@pytest.mark.parametrize(("stack", "numbers"), [("monsterstack", [1]), ("tiny", [4, 3, 2, 1])])
+def test_releases_of_earlier_versions_are_read(stack: str, numbers: list[int]) -> None:
+    records, running = recorded(stack)
+    assert [record["number"] for record in records] == numbers
+    current = release.current_record(records)
+    assert current is not None
+    assert current["number"] == numbers[0]
+    again = release.redeployable(current["compose"])
+    assert "version" not in again
+    # Taken over as it is: nothing is deployed, nothing drifts.
+    entries = release.plan(current["compose"], running, current)
+    assert {entry["action"] for entry in entries.values()} == {"unchanged"}
+    assert not any(release.drift(name, one, current) for name, one in running.items())
+    given: dict[str, Any] = {"tag": None, "secrets": None, "verdict": GOOD, "who": "", "when": ""}
+    made = release.make_record(
+        numbers[0] + 1,
+        stack,
+        running,
+        current["compose"],
+        current,
+        **given,
+    )
+    assert release.known_as(release.placed(made, records), records) == current

@@ -13,6 +13,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import (
     PNG_END,
     PNG_SIGNATURE,
     Answer,
+    is_wrong,
     judge,
     run_check,
 )
@@ -91,3 +92,21 @@ def test_nobody_there() -> None:
     problem = run_check("127.0.0.1", 1, {"path": "/"}, 1)
     assert problem is not None
     assert problem.startswith("no answer (")
+
+
+OFF = "no answer ([Errno 113] No route to host)"
+THROUGH: dict[str, tuple[list[tuple[str, str | None]], bool]] = {
+    "one node is off": ([("n1", None), ("n1", None), ("n2", OFF)], False),
+    "all nodes are off": ([("n1", OFF), ("n2", OFF)], True),
+    "500 everywhere": ([("n1", "status 500"), ("n2", "status 500")], True),
+    "500 through one, the other is off": ([("n1", "status 500"), ("n2", OFF)], True),
+    "500 through one": ([("n1", None), ("n2", "status 500")], True),
+    "the second check gets no answer": ([("n1", None), ("n2", None), ("n2", OFF)], True),
+}
+
+
+@pytest.mark.fault("B6")
+@pytest.mark.parametrize(("given", "wrong"), THROUGH.values(), ids=THROUGH)
+def test_what_answers_is_wrong(given: list[tuple[str, str | None]], wrong: bool) -> None:
+    results = [{"address": node, "check": "c", "problem": problem} for node, problem in given]
+    assert is_wrong(results) == wrong

@@ -166,3 +166,26 @@ def test_an_empty_swarm_has_a_page() -> None:
 def test_a_misspelt_name_in_a_template_is_no_empty_place() -> None:
     with pytest.raises(jinja2.UndefinedError):
         status_page.render(view(status_sample.well()), "{{ view.nodess }}")
+
+
+IMAGES = {"frontend": "registry.example.org:5443/shop/frontend:2.1@sha256:" + f"{8 * 7919:064x}"}
+NEWEST: dict[str, tuple[dict[str, str], list[str], str]] = {
+    "as recorded": (IMAGES, [], "converged · runs now"),
+    "another image": ({"frontend": IMAGES["frontend"][:-1] + "0"}, [], "not what runs now"),
+    "a service is missing": ({"gone": IMAGES["frontend"]}, [], "not what runs now"),
+    "no service is left": (IMAGES, ["shop"], "converged · its services are gone"),
+}
+
+
+@pytest.mark.fault("B10")
+@pytest.mark.parametrize(("images", "without", "text"), NEWEST.values(), ids=NEWEST)
+def test_what_the_newest_good_release_is_now(
+    images: dict[str, str], without: list[str], text: str
+) -> None:
+    status = status_sample.well()
+    status["releases"]["shop"][0]["images"] = images
+    status["services"] = [one for one in status["services"] if one["stack"] not in without]
+    said = [one["verdict"] for one in view(status)["events"] if one["title"] == "shop 2.1"]
+    assert len(said) == 1
+    assert text in said[0]
+    assert ("runs now" in said[0]) == ("runs now" in text)

@@ -34,6 +34,8 @@ def service(update: str | None = None, **more: Any) -> dict[str, Any]:
         "ContainerSpec": {"Image": "web:2@sha256:" + "a" * 64},
         "Placement": {"Constraints": more.get("constraints")},
     }
+    if more.get("health"):
+        template["ContainerSpec"]["Healthcheck"] = {"Test": ["CMD", "true"], "Interval": 10**9}
     if "restart" in more:
         template["RestartPolicy"] = {"Condition": more["restart"]}
     found: dict[str, Any] = {
@@ -139,6 +141,7 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
                 task("u", "complete", slot=2, age=7, exit=0, created=30),
                 task("b", slot=2, age=6),
             ],
+            "health": True,
             "update": "completed",
         },
         "converged",
@@ -153,6 +156,7 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
                 task("u", "complete", slot=2, age=70, exit=0, created=90),
                 task("b", slot=2, age=1),
             ],
+            "health": True,
             "update": "completed",
         },
         "converged",
@@ -175,7 +179,7 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         "",
     ),
     "the update is completed: Swarm has monitored it": (
-        {"tasks": [GOOD[0], task("b", slot=2, age=1)], "update": "completed"},
+        {"tasks": [GOOD[0], task("b", slot=2, age=1)], "update": "completed", "health": True},
         "converged",
         True,
         2,
@@ -680,3 +684,85 @@ def test_settled(tasks: list[dict[str, Any]], before: int, enough: bool) -> None
     if outcome:
         assert (outcome["verdict"], outcome["timeline"]) == ("converged", [])
         assert outcome["services"]["web"]["running"] == 2
+
+
+# Without a health check nothing but time says that a task is well; Swarm's monitor is 5 s unless a
+# service names another.
+BLIND: dict[str, tuple[float, float | None, dict[str, Any], str]] = {
+    "it would have died after 8 s": (7, None, {}, "pending"),
+    "it has lived longer than that": (11, None, {}, "converged"),
+    "the monitor is not over": (20, 30, {}, "pending"),
+    "the monitor is over": (31, 30, {}, "converged"),
+    "completed, says Swarm, after its 5 s": (7, None, {"update": "completed"}, "pending"),
+    "with a health check": (4, 30, {"health": True}, "converged"),
+}
+
+
+@pytest.mark.fault("B6")
+@pytest.mark.parametrize(("age", "monitor", "more", "word"), BLIND.values(), ids=BLIND)
+def test_without_a_health_check(
+    age: float, monitor: float | None, more: dict[str, Any], word: str
+) -> None:
+    found = service(**more)
+    if monitor:
+        found["Spec"]["UpdateConfig"] = {"Monitor": int(monitor * 1e9)}
+    tasks = [task("a", slot=1, age=age), task("b", slot=2, age=age)]
+    assert look(tasks, services=[found])["web"].verdict == word
+
+
+WAITS: dict[str, tuple[float, float, str, bool]] = {
+    "five failures in 24 s, for a database that needs 40": (24, 90, "failed", False),
+    "it has had its time": (91, 90, "failed", True),
+    "no patience": (24, 0, "failed", True),
+}
+
+
+@pytest.mark.fault("B6")
+@pytest.mark.parametrize(("since", "patience", "word", "final"), WAITS.values(), ids=WAITS)
+def test_patience(since: float, patience: float, word: str, final: bool) -> None:
+    watch = Watch("shop", {}, started=NOW - since, patience=patience)
+    tasks = [GOOD[0], *(one | {"Slot": 2} for one in CRASHES)]
+    snapshot = Snapshot([service()], tasks, frozenset(t["ID"] for t in tasks), NODES, NOW)
+    result = watch.look(snapshot)["web"]
+    assert (result.verdict, result.final) == (word, final)
+
+
+def crashing(*ages: float) -> list[dict[str, Any]]:
+    return [task(f"e{age}", "failed", slot=2, age=age, created=age + 3) for age in ages]
+
+
+ILL: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "all is well": (GOOD, None),
+    "a task is missing": (GOOD[:1], "web: pending, 1/2"),
+    "no place for one": (
+        [GOOD[0], task("b", "pending", slot=2, node="", err="no suitable node")],
+        "no suitable node",
+    ),
+    "it runs just now": ([*GOOD, *crashing(60, 120)], "end again and again"),
+    "it ended once": ([*GOOD, *crashing(60)], None),
+    "that was long ago": ([*GOOD, *crashing(700, 800)], None),
+}
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize(("tasks", "piece"), ILL.values(), ids=ILL)
+def test_what_is_ill_before_a_release(tasks: list[dict[str, Any]], piece: str | None) -> None:
+    snapshot = Snapshot([service()], tasks, frozenset(t["ID"] for t in tasks), NODES, NOW)
+    found = verdict.ill("shop", ["web", "not there"], snapshot)
+    assert list(found) == (["web"] if piece else [])
+    assert (piece or "") in found.get("web", "")
+
+
+@pytest.mark.fault("B1")
+def test_the_verdict_leaves_aside_what_was_ill_before() -> None:
+    watch = Watch("shop", {}, started=NOW - 20)
+    results = {
+        "web": Result("converged", True, 2, 2, "all tasks run"),
+        "sick": Result("failed", False, 2, 0, "its tasks fail"),
+        "recovered": Result("converged", True, 1, 1, "all tasks run"),
+    }
+    watch._since = dict.fromkeys(results, ("", NOW))
+    made = verdict.outcome(watch, results, {}, [], 1.0, ["sick", "recovered"])
+    assert (made["verdict"], made["ill_before"]) == ("converged", ["sick"])
+    assert made["services"]["sick"]["verdict"] == "failed"
+    assert verdict.outcome(watch, results, {}, [], 1.0)["verdict"] == "failed"
