@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,8 +109,22 @@ class Cluster:
         done = subprocess.run(lab, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
 
-    def playbook(self, *words: str, timeout: int = 900) -> Run:
-        """Runs ansible-playbook in the checkout, as a user does."""
+    def specs(self) -> Specs:
+        """The Specs of swarm, nodes and services from the first manager that can tell; else {}."""
+        for node in self.managers:
+            try:
+                return read_specs(node.run(SPECS))
+            except (AssertionError, subprocess.TimeoutExpired):
+                continue  # off, locked, without a quorum, or in no swarm
+        return {}
+
+    def playbook(self, *words: str, timeout: int = 900, meant: Sequence[str] = ()) -> Run:
+        """Runs ansible-playbook in the checkout, as a user does.
+
+        Fails the test when a Spec is another one afterwards that this playbook does not mean to
+        change (MEANT); `meant` are patterns of what it may change beside that, this time.
+        """
+        before, began = self.specs(), time.monotonic()
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.inventory), *words],
             cwd=PROJECT,
@@ -121,7 +135,111 @@ class Cluster:
             timeout=timeout,
             check=False,
         )
-        return Run(done.returncode, done.stdout)
+        run = Run(done.returncode, done.stdout, round(time.monotonic() - began, 1))
+        assert_as_meant(words, run, before, self.specs(), meant)
+        return run
+
+
+# Swarm, nodes and services in one call; fails where no manager answers for a cluster. A node has 20
+# seconds to say so: without a quorum Docker's own questions to a leader take as long.
+SPECS = """timeout 20 sh -ec '
+docker info --format "{{json .Swarm.Cluster.Spec}}"
+docker node inspect $(docker node ls -q)
+services=$(docker service ls -q)
+[ -z "$services" ] || docker service inspect $services'"""
+
+STACK_SERVICES = r"service (?!registry/)[^/]+/.*"  # releases of a stack
+ROLLED = r"service [^/]+/TaskTemplate/ForceUpdate"  # tasks moved in good order
+NODES = r"node [^/]+/(Role|Availability|Labels/(zone|monsterstack[.].*))"
+COME_AND_GO = r"node [^/]+"
+APPLIED = (STACK_SERVICES, r"service registry/.*", ROLLED, NODES, COME_AND_GO,
+           "swarm/EncryptionConfig/AutoLockManagers")  # fmt: skip
+# What of the Specs a playbook means to change, as patterns; whatever is not here changes nothing. A
+# playbook that reports no change, or a dry run, must change nothing either.
+MEANT: dict[str, tuple[str, ...]] = {
+    "site.yml": APPLIED,
+    "rolling_update.yml": (STACK_SERVICES,),
+    "rollback.yml": (STACK_SERVICES,),
+    "scale.yml": (STACK_SERVICES,),
+    "rotate_secrets.yml": (STACK_SERVICES,),
+    "maintenance.yml": (ROLLED,),
+    "rebalance.yml": (ROLLED,),
+    "node_remove.yml": (ROLLED, NODES, COME_AND_GO),
+    "node_replace.yml": APPLIED,
+    "recover_quorum.yml": (NODES, COME_AND_GO),
+    "restore.yml": APPLIED,
+    "rotate_ca.yml": ("swarm/CAConfig/ForceRotate",),
+    "teardown.yml": (STACK_SERVICES, r"service registry/.*"),
+}
+# A failed maintenance may leave its node without work, with a note of what it was.
+LEFT_BY_FAILURE = r"node [^/]+/(Availability|Labels/monsterstack[.]swarm[.]maintenance)"
+
+Specs = dict[str, Any]
+
+
+def read_specs(text: str) -> Specs:
+    """Every key of what SPECS printed: {"swarm/Raft/ElectionTick": 10, "node m1/Role": …}.
+
+    Of two nodes with one name the one that is not ready has its id behind the name.
+    """
+    documents: list[Any] = []
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        documents.append(document)
+        text = text[end:]
+    swarm, nodes, *services = documents
+    found = dict(_keys("swarm", swarm))
+    for node in sorted(nodes, key=lambda one: one["Status"]["State"] != "ready"):
+        name = f"node {node['Description']['Hostname']}"
+        taken = any(key.startswith(f"{name}/") for key in found)
+        found |= _keys(f"{name} {node['ID']}" if taken else name, node["Spec"])
+    for service in services[0] if services else []:
+        found |= _keys(f"service {service['Spec']['Name']}", service["Spec"])
+    return found
+
+
+def _keys(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The leaves of a document; what the engine leaves out and an empty one are the same."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _keys(f"{path}/{key}", inner)
+    elif value not in (None, [], ""):
+        yield path, value
+
+
+def differences(
+    before: Specs, after: Specs, meant: Sequence[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """What differs and none of the patterns allows, by key; a node that came or went is one key."""
+    roots = [{key.partition("/")[0] for key in side} for side in (before, after)]
+    moved = {root for root in roots[0] ^ roots[1] if root.startswith("node ")}
+    found = {root: (root in roots[0], root in roots[1]) for root in moved}
+    for key in {*before, *after}:
+        old, new = before.get(key), after.get(key)
+        if old != new and key.partition("/")[0] not in moved:
+            found[key] = (old, new)
+    return {
+        key: found[key] for key in sorted(found) if not any(re.fullmatch(one, key) for one in meant)
+    }
+
+
+def assert_as_meant(
+    words: Sequence[str], run: Run, before: Specs, after: Specs, meant: Sequence[str] = ()
+) -> None:
+    """Fails when a playbook changed a Spec that it does not mean to change.
+
+    Nothing can be said where no manager answered before or afterwards.
+    """
+    name = next((Path(word).name for word in words if word.endswith(".yml")), "")
+    allowed: tuple[str, ...] = (*MEANT.get(name, ()), *meant)
+    if run.code != 0 and name == "maintenance.yml":
+        allowed = (*allowed, LEFT_BY_FAILURE)
+    if {"--check", "-C"} & set(words) or (run.code == 0 and run.changed == 0):
+        allowed = ()
+    if before and after:
+        found = differences(before, after, allowed)
+        assert not found, f"{' '.join(words)} changed what it does not mean to: {found}"
 
 
 @dataclass(frozen=True)
@@ -130,6 +248,7 @@ class Run:
 
     code: int
     output: str
+    seconds: float = 0.0
 
     @property
     def text(self) -> str:

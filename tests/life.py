@@ -117,14 +117,13 @@ def boot_id(node: Node) -> str:
 
 def play(folder: Path, playbook: str, *more: str) -> tuple[Run, dict[str, dict[str, Any]], float]:
     """Runs a playbook with its probe; the reports by the last part of their folder, and seconds."""
-    begun = time.monotonic()
     words = [word for one in (f"probe_dir={folder}/probe", *more) for word in ("-e", one)]
     run = cluster().playbook(playbook, *words, timeout=1800)
     reports = {
         file.parent.name.removeprefix("probe-"): json.loads(file.read_text())
         for file in folder.glob("probe*/report.json")
     }
-    return run, reports, round(time.monotonic() - begun, 1)
+    return run, reports, run.seconds
 
 
 def lost(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import PROJECT, Run, cluster, environment
+from tests.cluster import PROJECT, Run, assert_as_meant, cluster, environment
 
 STACK = "monsterstack"
 SERVICES = ("frontend", "imagebackend", "redis")
@@ -82,7 +82,8 @@ class Background:
     """A playbook that runs while the test does something else."""
 
     def __init__(self, folder: Path, *words: str) -> None:
-        self.folder = folder
+        self.folder, self.words = folder, words
+        self.before = cluster().specs()
         self.log = (folder / "log").open("w+", encoding="utf-8")
         self.process = subprocess.Popen(
             ["ansible-playbook", "-i", str(cluster().inventory), *words],
@@ -110,7 +111,8 @@ class Background:
     def finish(self, seconds: float = 900) -> Rollout:
         self.process.wait(timeout=seconds)
         ended = time.time()
-        run = Run(self.process.returncode, self.printed)
+        run = Run(self.process.returncode, self.printed, round(ended - self.began, 1))
+        assert_as_meant(self.words, run, self.before, cluster().specs())
         return Rollout(run, report_in(self.folder), self.began, ended)
 
     def kill(self) -> None:

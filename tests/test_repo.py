@@ -247,6 +247,35 @@ def test_no_loop_chooses_the_files_of_tasks() -> None:
     assert not chosen
 
 
+@pytest.mark.fault("A2")
+def test_no_task_posts_a_part_of_the_swarms_settings() -> None:
+    """docker_swarm posts what it is given as the whole: only where a swarm is made, by init.
+
+    Docker lays what comes with an init, also with --force-new-cluster, over the present settings.
+    """
+    makers = {"roles/swarm/tasks/init.yml", "roles/swarm/tasks/recover.yml"}
+    posting = {
+        str(path)
+        for path in YAML_FILES
+        if path.parts[0] in ("roles", "playbooks", "molecule", "lab")
+        for task in tasks_in(load(str(path)))
+        if isinstance(given := task.get("community.docker.docker_swarm"), dict)
+        and given.get("state", "present") == "present"
+    }
+    assert posting == makers
+
+
+@pytest.mark.fault("A2")
+def test_whatever_posts_a_spec_reads_it_first() -> None:
+    """One place posts the Spec of the swarm, of a node or of a service: swarm_api.update."""
+    posting = [
+        str(path)
+        for path in FILES
+        if path.parts[0] == "plugins" and re.search(r"/update[\"'?]", text_of(path))
+    ]
+    assert posting == ["plugins/module_utils/swarm_api.py"]
+
+
 def test_links_in_documents_lead_somewhere() -> None:
     dead = []
     for path in FILES:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum
+from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum, swarm_spec
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
@@ -83,6 +83,7 @@ class Plan:
     remove: list[dict[str, Any]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
     autolock: bool | None = None
+    zeros: list[str] = field(default_factory=list)  # settings of the swarm that must not be 0
     unlocks: bool = False
     node_ids: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -165,6 +166,9 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
     if primary:
         plan.primary = primary.name
         plan.autolock = primary.swarm.get("autolock")
+        plan.zeros = list(primary.swarm.get("zeros") or [])
+        if plan.zeros:
+            plan.notices.append(swarm_spec.complaint(plan.zeros))
         plan.primary_address = f"{primary.swarm.get('node_addr') or primary.address}:{CLUSTER_PORT}"
     for host in hosts:
         if host.usable and host.name not in wishes.remove:

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import swarm_spec
+
 # Where the roles are tested; elsewhere they refuse to install an engine.
 SUPPORTED_OS = {"debian": ("12", "13")}
 
@@ -164,7 +166,8 @@ def summarise_swarm(
     member = swarm.get("LocalNodeState", "inactive") != "inactive"
     cluster = (swarm.get("Cluster") or {}).get("ID")
     control = bool(swarm.get("ControlAvailable"))
-    encryption = ((swarm.get("Cluster") or {}).get("Spec") or {}).get("EncryptionConfig") or {}
+    spec = (swarm.get("Cluster") or {}).get("Spec") or {}
+    encryption = spec.get("EncryptionConfig") or {}
     return {
         "state": swarm.get("LocalNodeState") or "inactive",
         "node_id": swarm.get("NodeID") or (certificate.get("node_id") if member else None),
@@ -178,6 +181,7 @@ def summarise_swarm(
         "autolock": (
             bool(encryption.get("AutoLockManagers")) if cluster else "ENCRYPTED PRIVATE KEY" in key
         ),
+        "zeros": swarm_spec.zeros(spec),
         "nodes": [],
     }
 

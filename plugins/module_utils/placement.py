@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,16 +98,51 @@ def parse_constraint(text: str) -> Constraint:
             f"{text!r} asks for {key!r}, which Swarm does not know, so it fits no node. Use one of "
             f"{', '.join(PLAIN_KEYS)}, node.labels.NAME or engine.labels.NAME."
         )
+    if key == "node.ip" and _network(value) is None:
+        raise ConstraintError(
+            f"{text!r} asks for {value!r}, which is neither an address nor a network, so it fits "
+            "no node. Write one such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/32."
+        )
     return Constraint(key, operator == "!=", value)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """An address, or a network with a prefix length, as what node.ip means; None for all else.
+
+    As Go's net.ParseIP and net.ParseCIDR read it, which swarmkit's manager/constraint calls: bits
+    behind the prefix do not count, a netmask is none, and ::ffff:192.0.2.7 is an IPv4 address.
+    """
+    _address, slash, prefix = text.partition("/")
+    if slash and not re.fullmatch(r"\d+", prefix, re.ASCII):
+        return None
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+    first = network.network_address
+    if isinstance(first, ipaddress.IPv6Address) and network.prefixlen >= 96 and first.ipv4_mapped:
+        network = ipaddress.ip_network(f"{first.ipv4_mapped}/{network.prefixlen - 96}")
+    return network
+
+
+def _same_ip(given: str, wanted: str) -> bool | None:
+    """Whether a node's address is the wanted one or in the wanted network; None if that is none."""
+    network, own = _network(wanted), _network(given)
+    if network is None:
+        return None
+    return own is not None and own.network_address in network
 
 
 def satisfies(node: Node, constraint: Constraint) -> bool:
     """Whether a node meets one constraint; a missing label counts as an empty one."""
     key = constraint.key
+    if key == "node.ip":
+        # What is no address fits no node, negated or not.
+        same = _same_ip(node.ip, constraint.value)
+        return same is not None and same != constraint.negated
     plain = {
         "node.id": node.node_id,
         "node.hostname": node.name,
-        "node.ip": node.ip,
         "node.role": node.role,
         "node.platform.os": node.os,
         "node.platform.arch": node.arch,

@@ -545,7 +545,8 @@ def free_nodes(hosts: Sequence[InventoryHost], stack: str) -> list[Node]:
                 memory=int(host.info["memory_bytes"] - sum(use["memory_bytes"] for use in others)),
                 labels={**known.get("labels", {}), **host.labels},
                 node_id=node_id,
-                ip=host.address or "",
+                # What Swarm compares with node.ip; of a host that has not joined, what it will be.
+                ip=known.get("addr") or host.info["swarm"].get("node_addr") or host.address or "",
                 arch=host.info["os"]["arch"],
                 available=availability == "active",
             )

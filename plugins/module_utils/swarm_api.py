@@ -51,7 +51,7 @@ def look_at_releases(
 def update(
     engine: Engine, path: str, wanted: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Write the wanted spec of `/nodes/ID` or `/services/ID`, made from the one that is there.
+    """Write the wanted spec of `/swarm`, `/nodes/ID` or `/services/ID`, made from the present one.
 
     Reads it again when somebody else was quicker; writes nothing when nothing is to change.
     Returns the spec. Raises EngineError.

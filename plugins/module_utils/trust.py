@@ -7,6 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_spec import (
+    value_of,
+    with_value,
+)
+
 
 def _name(node: Mapping[str, Any]) -> str:
     return str((node.get("Description") or {}).get("Hostname") or node["ID"])
@@ -45,4 +50,5 @@ def rotated(spec: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(spec.get("CAConfig") or {})
     for given in ("SigningCACert", "SigningCAKey"):
         config.pop(given, None)
-    return {**spec, "CAConfig": {**config, "ForceRotate": config.get("ForceRotate", 0) + 1}}
+    count = int(value_of(spec, "CAConfig.ForceRotate") or 0)
+    return with_value({**spec, "CAConfig": config}, "CAConfig.ForceRotate", count + 1)

@@ -149,6 +149,13 @@ node_ids:
   description: Node ID by host, of the hosts that are in the swarm.
   returned: always
   type: dict
+zeros:
+  description:
+    - Settings of the swarm itself that are 0 and must not be, such as C(Raft.SnapshotInterval).
+      P(monsterstack.swarm.swarm_settings#module) repairs them.
+  returned: always
+  type: list
+  elements: str
 autolock:
   description: Whether the swarm locks managers that restart; null where that is not known.
   returned: when O(survivor) is not given

@@ -97,6 +97,7 @@ swarm:
     - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
       C(certificate_not_after), C(managers), C(error).
     - C(autolock) says whether this manager is locked when it restarts; false on workers.
+    - C(zeros) names the swarm's own settings that are 0 and must not be; empty on workers.
     - C(nodes) lists all nodes where the host is a manager that the cluster answers.
   returned: always
   type: dict

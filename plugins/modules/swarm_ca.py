@@ -59,6 +59,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import update
 
 
 def run(module: AnsibleModule, engine: Engine) -> None:
@@ -75,8 +76,7 @@ def run(module: AnsibleModule, engine: Engine) -> None:
     if module.check_mode:
         module.exit_json(changed=True, resumed=resumed, nodes=len(nodes), seconds=0.0)
     if not resumed:
-        version = str(swarm["Version"]["Index"])
-        engine.post("/swarm/update", trust.rotated(swarm["Spec"]), version=version)
+        update(engine, "/swarm", trust.rotated)
     end = began + module.params["timeout"]
     while True:
         swarm, nodes = engine.get("/swarm"), engine.get("/nodes")

@@ -52,6 +52,7 @@ removed:
   elements: dict
 """
 
+import functools
 import time
 from typing import Any
 
@@ -62,23 +63,17 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
-from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import heirs, undecided
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import (
+    Heir,
+    heirs,
+    undecided,
+)
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import update
 
 
-def update(engine: Engine, node_id: str, changes: dict[str, Any]) -> None:
-    """Change a node's Spec, again if somebody else was quicker."""
-    for attempt in range(8):
-        node = engine.get(f"/nodes/{node_id}")
-        if all(node["Spec"].get(key) == value for key, value in changes.items()):
-            return
-        try:
-            version = str(node["Version"]["Index"])
-            engine.post(f"/nodes/{node_id}/update", {**node["Spec"], **changes}, version=version)
-            return
-        except EngineError as error:
-            if "out of sequence" not in str(error) or attempt == 7:
-                raise
-            time.sleep(0.2 * (attempt + 1))
+def with_labels(heir: Heir, spec: dict[str, Any]) -> dict[str, Any]:
+    """The heir's Spec with what its twins leave to it; what it says itself by now counts more."""
+    return {**spec, "Labels": {**heir.spec["Labels"], **(spec.get("Labels") or {})}}
 
 
 def remove(engine: Engine, twin: dict[str, Any], timeout: float) -> None:
@@ -86,7 +81,7 @@ def remove(engine: Engine, twin: dict[str, Any], timeout: float) -> None:
     # After --force-new-cluster a manager that is none of the quorum's members cannot be demoted,
     # and need not be.
     if twin.get("ManagerStatus"):
-        update(engine, twin["ID"], {"Role": "worker"})
+        update(engine, f"/nodes/{twin['ID']}", lambda spec: {**spec, "Role": "worker"})
     end = time.monotonic() + timeout
     while True:
         try:
@@ -115,7 +110,8 @@ def run(module: AnsibleModule, engine: Engine) -> None:
         after[name] = dict(sorted(heir.spec["Labels"].items()))
         # The labels go first: interrupted here, the next call finds the twin again.
         if not module.check_mode:
-            update(engine, heir.node["ID"], {"Labels": heir.spec["Labels"]})
+            path = f"/nodes/{heir.node['ID']}"
+            update(engine, path, functools.partial(with_labels, heir))
         for twin in heir.twins:
             if not module.check_mode:
                 remove(engine, dict(twin), module.params["timeout"])

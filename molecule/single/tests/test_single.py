@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import PROJECT, Run, cluster, environment
+from tests.cluster import PROJECT, Run, assert_as_meant, cluster, environment
 
 pytestmark = pytest.mark.machines
 
@@ -54,6 +54,7 @@ def test_the_summary_says_what_one_machine_lacks() -> None:
 def test_the_oldest_ansible_changes_nothing_either() -> None:
     script = 'source bin/lib.sh; ensure_venv controller 3.11; ansible --version; exec "$@"'
     playbook = ["ansible-playbook", "-i", str(cluster().inventory), "site.yml"]
+    before = cluster().specs()
     done = subprocess.run(
         ["bash", "-c", script, "-", *playbook],
         cwd=PROJECT,
@@ -71,6 +72,7 @@ def test_the_oldest_ansible_changes_nothing_either() -> None:
     run = Run(done.returncode, done.stdout)
     assert run.code == 0, run.output
     assert run.changed == 0, run.output
+    assert_as_meant(playbook, run, before, cluster().specs())
 
 
 class TestRegistryOfOnesOwn:

@@ -66,6 +66,18 @@ SATISFIES = {
     "hostname": ("node.hostname == w1", True),
     "id": ("node.id == id1", True),
     "ip": ("node.ip == 198.18.0.21", True),
+    "another ip": ("node.ip == 198.18.0.2", False),
+    "not that ip": ("node.ip != 198.18.0.21", False),
+    "a network": ("node.ip == 198.18.0.0/24", True),
+    "a network with bits behind its prefix": ("node.ip == 198.18.0.77/24", True),
+    "all addresses": ("node.ip == 0.0.0.0/0", True),
+    "another network": ("node.ip == 10.0.0.0/8", False),
+    "not another network": ("node.ip != 10.0.0.0/8", True),
+    "not its network": ("node.ip != 198.18.0.0/15", False),
+    "another family": ("node.ip == 2001:db8::/32", False),
+    "not another family": ("node.ip != ::/0", True),
+    "an IPv4 address written as IPv6": ("node.ip == ::ffff:198.18.0.21", True),
+    "an IPv4 network written as IPv6": ("node.ip == ::ffff:198.18.0.0/120", True),
     "label": ("node.labels.zone == a", True),
     "another value": ("node.labels.zone == b", False),
     "missing label": ("node.labels.rack == r1", False),
@@ -76,9 +88,55 @@ SATISFIES = {
 }
 
 
+@pytest.mark.fault("B9")
 @pytest.mark.parametrize(("text", "expected"), SATISFIES.values(), ids=SATISFIES)
 def test_satisfies(text: str, expected: bool) -> None:
     assert satisfies(W1, parse_constraint(text)) == expected
+
+
+V6 = Node("w2", ip="2001:db8:0:0::21")
+SIX = {
+    "the same address, written otherwise": ("node.ip == 2001:DB8::21", True),
+    "its network": ("node.ip == 2001:db8::/64", True),
+    "another network": ("node.ip == 2001:db9::/32", False),
+    "all of the other family": ("node.ip == 0.0.0.0/0", False),
+}
+
+
+@pytest.mark.fault("B9")
+@pytest.mark.parametrize(("text", "expected"), SIX.values(), ids=SIX)
+def test_addresses_of_ipv6(text: str, expected: bool) -> None:
+    assert satisfies(V6, parse_constraint(text)) == expected
+
+
+@pytest.mark.fault("B9")
+@pytest.mark.parametrize("value", ["10.0.0.0/8", "10.0.0.7", "::/0"])
+@pytest.mark.parametrize("address", ["", "unknown"], ids=["none", "a name"])
+def test_a_node_without_an_address_is_in_no_network(address: str, value: str) -> None:
+    """As swarmkit: == holds for none, != for all."""
+    nowhere = Node("w3", ip=address)
+    assert not satisfies(nowhere, parse_constraint(f"node.ip == {value}"))
+    assert satisfies(nowhere, parse_constraint(f"node.ip != {value}"))
+
+
+NO_ADDRESS = [
+    "10.0.0",
+    "10.0.0.0/33",
+    "10.0.0.0/255.0.0.0",
+    "m1",
+    "10.0.0.*",
+    "010.0.0.1",
+    "10.0.0.1/",
+]
+
+
+@pytest.mark.fault("B9")
+@pytest.mark.parametrize("value", NO_ADDRESS)
+@pytest.mark.parametrize("operator", ["==", "!="])
+def test_what_is_no_address_fits_no_node(value: str, operator: str) -> None:
+    with pytest.raises(ConstraintError, match="neither an address nor a network"):
+        parse_constraint(f"node.ip {operator} {value}")
+    assert not satisfies(W1, Constraint("node.ip", operator == "!=", value))
 
 
 def test_drained_nodes_are_not_eligible() -> None:
