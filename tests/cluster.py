@@ -214,7 +214,9 @@ def differences(
     """What differs and none of the patterns allows, by key; a node that came or went is one key."""
     roots = [{key.partition("/")[0] for key in side} for side in (before, after)]
     moved = {root for root in roots[0] ^ roots[1] if root.startswith("node ")}
-    found = {root: (root in roots[0], root in roots[1]) for root in moved}
+    found: dict[str, tuple[Any, Any]] = {
+        root: (root in roots[0], root in roots[1]) for root in moved
+    }
     for key in {*before, *after}:
         old, new = before.get(key), after.get(key)
         if old != new and key.partition("/")[0] not in moved:

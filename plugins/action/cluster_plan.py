@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -15,6 +16,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
     inventory_hosts,
     make_plan,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.pins import stack_pins
 from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import (
     Recovery,
     plan_recovery,
@@ -37,6 +39,7 @@ class ActionModule(ActionBase):
                 "workers": {"type": "list", "elements": "str"},
                 "info_variable": {"type": "str", "default": "__host_info"},
                 "pins": {"type": "list", "elements": "str", "default": []},
+                "stacks_dir": {"type": "path"},
                 "remove": {"type": "list", "elements": "str", "default": []},
                 "dead": {"type": "bool", "default": False},
                 "replace": {"type": "list", "elements": "str", "default": []},
@@ -47,12 +50,17 @@ class ActionModule(ActionBase):
             }
         )
         hosts = inventory_hosts(task_vars, args)
-        wishes = Wishes(**{one.name: args[one.name] for one in dataclasses.fields(Wishes)})
+        folder = args["stacks_dir"]
+        files = sorted(Path(folder).glob("*/stack.yml")) if folder else []
+        other_pins, unread = stack_pins({str(file): file.read_text("utf-8") for file in files})
+        given = {one.name: args[one.name] for one in dataclasses.fields(Wishes) if one.name in args}
+        wishes = Wishes(**given, other_pins=other_pins)
         plan: Plan | Recovery = (
             make_plan(hosts, wishes)
             if args["survivor"] is None
             else plan_recovery(hosts, args["survivor"])
         )
+        plan.notices += [f"{name} cannot be read, so its pins are not known." for name in unread]
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.notices:
             result["warnings"] = plan.notices

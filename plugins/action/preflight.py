@@ -89,6 +89,7 @@ class ActionModule(ActionBase):
             memory = args["memory_min_mb"] * 2**20
             ports, stack = args["published_ports"], args["stack"]
             findings += preflight.check_hosts(hosts, document, stack, ports, memory)
+            findings += preflight.check_pins(hosts, args["pins"])
             if document:
                 findings += preflight.check_capacity(document, hosts, stack, args["pins"])
         return _result(findings, args["fail"])

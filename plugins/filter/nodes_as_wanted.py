@@ -27,6 +27,11 @@ options:
     description: Whether labels that are not named are to go.
     type: bool
     default: false
+  protected:
+    description: Labels that stay all the same, because they stand for data on a node's disk.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""

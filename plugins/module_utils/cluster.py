@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum, swarm_spec
+from ansible_collections.monsterstack.swarm.plugins.module_utils import pins, quorum, swarm_spec
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
@@ -55,6 +55,7 @@ class Wishes:
     """What a playbook asks for beyond the inventory."""
 
     pins: Sequence[str] = ()  # labels that stand for data on one node's disk
+    other_pins: Sequence[str] = ()  # those of the stacks that this run does not release
     remove: Sequence[str] = ()  # nodes to be removed, by inventory name or host name
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
@@ -85,6 +86,8 @@ class Plan:
     autolock: bool | None = None
     zeros: list[str] = field(default_factory=list)  # settings of the swarm that must not be 0
     unlocks: bool = False
+    # Labels that stand for data on one node's disk, of all stacks: no purge takes them away.
+    data_labels: list[str] = field(default_factory=list)
     node_ids: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -175,10 +178,27 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
             _plan_host(plan, host, cluster_id, nodes)
     if not nodes:
         return
+    wishes = _plan_pins(plan, hosts, primary, nodes, wishes)
     _plan_removals(plan, hosts, nodes, wishes)
     _plan_replacements(plan, hosts, nodes, wishes)
     _check_roles(plan, nodes)
     _notice_nodes(plan, hosts, nodes)
+
+
+def _plan_pins(
+    plan: Plan, hosts: Sequence[Host], primary: Host | None, nodes: Nodes, wishes: Wishes
+) -> Wishes:
+    """The same wishes with the pins of all stacks; one that no node has is not given to another."""
+    listed = list(nodes.values())
+    bound = ((primary.info if primary else None) or {}).get("bound_labels") or {}
+    plan.data_labels = pins.data_labels([*wishes.pins, *wishes.other_pins], bound, listed)
+    volumes = {host.name: (host.info or {}).get("volumes") or [] for host in hosts if host.answers}
+    for label, why in pins.lost_pins(wishes.pins, bound, listed, volumes):
+        if wishes.lose_data:
+            plan.notices.append(f"{label} goes to another node, where what it stands for is empty.")
+        else:
+            plan.errors.append(why)
+    return replace(wishes, pins=plan.data_labels)
 
 
 def _find_primary(

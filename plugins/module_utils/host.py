@@ -7,6 +7,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
+import re
 import socket
 import struct
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils import swarm_sp
 SUPPORTED_OS = {"debian": ("12", "13")}
 
 STACK_LABEL = "com.docker.stack.namespace"
+ON_LABEL = re.compile(r"\s*node\.labels\.([\w.-]+)\s*==\s*true\s*", re.IGNORECASE)
 
 
 def parse_os_release(text: str) -> dict[str, Any]:
@@ -270,3 +272,37 @@ def summarise_reserved(
         entry["cpus"] = round(entry["cpus"] + cpus, 9)
         entry["memory_bytes"] += memory
     return totals
+
+
+def bound_labels(services: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+    """{label: {services, volumes}} of /services that may run only where a label is and store there.
+
+    Something is stored in a volume of Docker's own driver and in a folder of the node, unless it is
+    read only. A service that runs on all nodes with the label has no data of which there is one.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for service in services:
+        spec = service["Spec"]
+        template = spec.get("TaskTemplate") or {}
+        mounts = (template.get("ContainerSpec") or {}).get("Mounts") or []
+        stores = [mount for mount in mounts if _stores(mount)]
+        if not stores or "Global" in (spec.get("Mode") or {}):
+            continue
+        for text in (template.get("Placement") or {}).get("Constraints") or []:
+            match = ON_LABEL.fullmatch(text)
+            if match:
+                entry = found.setdefault(match[1], {"services": [], "volumes": []})
+                entry["services"].append(spec["Name"])
+                entry["volumes"] += [m["Source"] for m in stores if m["Type"] == "volume"]
+    return {
+        label: {kind: sorted(set(names)) for kind, names in found[label].items()}
+        for label in sorted(found)
+    }
+
+
+def _stores(mount: Mapping[str, Any]) -> bool:
+    source = mount.get("Source") or ""
+    if mount.get("ReadOnly") or not source or source.endswith(".sock"):
+        return False
+    driver = ((mount.get("VolumeOptions") or {}).get("DriverConfig") or {}).get("Name") or "local"
+    return mount.get("Type") == "bind" or (mount.get("Type") == "volume" and driver == "local")

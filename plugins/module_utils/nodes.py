@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,11 +83,17 @@ def _state(node: Mapping[str, Any]) -> str:
 
 
 def wanted_spec(
-    spec: Mapping[str, Any], desired: Desired, purge_labels: bool = False
+    spec: Mapping[str, Any],
+    desired: Desired,
+    purge_labels: bool = False,
+    protected: Collection[str] = (),
 ) -> dict[str, Any]:
-    """A node's Spec as it is to be; equal to the given one when nothing is to change."""
+    """A node's Spec as it is to be; equal to the given one when nothing is to change.
+
+    A protected label stands for data on the node's disk: no purge takes it away.
+    """
     there = dict(spec.get("Labels") or {})
-    kept = {MAINTENANCE: there[MAINTENANCE]} if MAINTENANCE in there else {}
+    kept = {name: value for name, value in there.items() if name in {MAINTENANCE, *protected}}
     labels = kept if purge_labels else there
     labels.update(desired.labels)
     return {
@@ -152,6 +158,7 @@ def as_wanted(
     given: Sequence[Mapping[str, Any]],
     listed: Sequence[Mapping[str, Any]],
     purge_labels: bool = False,
+    protected: Collection[str] = (),
 ) -> bool:
     """Whether swarm_nodes would find nothing to do; `listed` are nodes as host_info lists them."""
     nodes = [
@@ -170,7 +177,7 @@ def as_wanted(
     there = [node for node, _problem in found if node]
     placed = place_pins(inherit(desired, nodes), there, nodes)
     return all(
-        visible(wanted_spec(node["Spec"], one, purge_labels)) == visible(node["Spec"])
+        visible(wanted_spec(node["Spec"], one, purge_labels, protected)) == visible(node["Spec"])
         for one, node in zip(placed, there, strict=True)
     )
 

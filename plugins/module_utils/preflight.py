@@ -520,6 +520,33 @@ def place_pins(
     return result
 
 
+def check_pins(hosts: Sequence[InventoryHost], pins: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """node_labels that would put a pin on a second node, or take it from its own.
+
+    Before any node has it, they may choose the first.
+    """
+    listed = {
+        node["id"]: node
+        for host in hosts
+        for node in ((host.info or {}).get("swarm") or {}).get("nodes") or []
+    }
+    findings: list[Finding] = []
+    for label in pins:
+        holders = [node for node in listed.values() if node["labels"].get(label) == "true"]
+        for host in hosts:
+            own = ((host.info or {}).get("swarm") or {}).get("node_id")
+            given = host.labels.get(label)
+            if given is None or not holders or not host.info:
+                continue
+            if (given.lower() == "true") == (own in [node["id"] for node in holders]):
+                continue
+            names = ", ".join(sorted(node["hostname"] for node in holders))
+            text = f"{label} is a label of one node, {names}, whose disk has what it stands for"
+            remedy = f"Take {label} out of node_labels: the label stays where it is."
+            findings.append(error(f"{host.name}/node_labels", text, remedy))
+    return findings
+
+
 def free_nodes(hosts: Sequence[InventoryHost], stack: str) -> list[Node]:
     """The nodes as they will be: labels of the inventory over the swarm's own, and what is free
     when this stack's own tasks are not counted."""

@@ -32,6 +32,11 @@ options:
     type: list
     elements: str
     default: []
+  stacks_dir:
+    description:
+      - Folder of stacks on the controller. The labels that any of them pins stand for data too.
+      - So do labels that services with data are bound to, of which one node has each.
+    type: path
   remove:
     description: Nodes that are to be removed, by inventory name or host name.
     type: list
@@ -47,7 +52,9 @@ options:
     elements: str
     default: []
   lose_data:
-    description: Remove or replace a node though it holds one of O(pins).
+    description:
+      - Remove or replace a node though it holds one of O(pins) or of other stacks' pins, and give a
+        pin that no node carries any more to another node.
     type: bool
     default: false
   survivor:
@@ -149,6 +156,11 @@ node_ids:
   description: Node ID by host, of the hosts that are in the swarm.
   returned: always
   type: dict
+data_labels:
+  description: Labels that stand for data on one node's disk, of all stacks.
+  returned: always
+  type: list
+  elements: str
 zeros:
   description:
     - Settings of the swarm itself that are 0 and must not be, such as C(Raft.SnapshotInterval).
@@ -204,6 +216,7 @@ def main() -> None:
             "workers": {"type": "list", "elements": "str"},
             "info_variable": {"type": "str", "default": "__host_info"},
             "pins": {"type": "list", "elements": "str", "default": []},
+            "stacks_dir": {"type": "path"},
             "remove": {"type": "list", "elements": "str", "default": []},
             "dead": {"type": "bool", "default": False},
             "replace": {"type": "list", "elements": "str", "default": []},

@@ -118,6 +118,18 @@ reserved:
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
+bound_labels:
+  description:
+    - Labels that services with data on a node's disk are bound to (C(node.labels.NAME == true)),
+      each with its C(services) and their C(volumes).
+    - Empty unless O(services=true) on a manager.
+  returned: always
+  type: dict
+volumes:
+  description: Names of the volumes that the engine keeps on this host, those without a name aside.
+  returned: always
+  type: list
+  elements: str
 secrets:
   description: Names of the secrets in Swarm. Empty unless O(services=true) on a manager.
   returned: always
@@ -156,6 +168,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import time
 from pathlib import Path
@@ -248,6 +261,15 @@ def free_bytes(path: str) -> int:
     return shutil.disk_usage(place).free
 
 
+def volumes(data_root: str) -> list[str]:
+    """Names of the volumes there; Docker calls one without a name by 64 hexadecimal digits."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(f"{data_root}/volumes") if entry.is_dir())
+    except OSError:
+        return []
+    return [name for name in names if not re.fullmatch(r"[0-9a-f]{64}", name)]
+
+
 def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
     """The keys engine, swarm, stacks, reserved and secrets."""
     settings, problem = host.parse_daemon_json(read(DAEMON_JSON))
@@ -265,6 +287,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         "settings_unread": False,
     }
     result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}, "secrets": []}
+    result |= {"bound_labels": {}, "volumes": volumes(data_root)}
     # A manager whose leader has just gone answers /info when its own questions to that leader have
     # run out: seen after more than 20 s. A silent engine is found out as late, and is rare.
     client = Engine(module.params["docker_host"], timeout=60)
@@ -280,6 +303,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             data_root=info.get("DockerRootDir") or data_root,
             settings_unread=newer(DAEMON_JSON, PID_FILE),
         )
+        result["volumes"] = volumes(engine["data_root"])
     except EngineError as error:
         engine["error"] = str(error)
     certificates = f"{engine['data_root']}/swarm/certificates"
@@ -295,6 +319,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             services = client.get("/services")
             tasks = client.get("/tasks", filters={"desired-state": ["running"]})
             result["stacks"] = host.summarise_services(services)
+            result["bound_labels"] = host.bound_labels(services)
             result["reserved"] = host.summarise_reserved(tasks, services)
             result["secrets"] = sorted(s["Spec"]["Name"] for s in client.get("/secrets"))
     except EngineError as error:

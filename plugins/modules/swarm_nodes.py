@@ -51,6 +51,12 @@ options:
     description: Remove the labels that are not named, of the nodes that are named.
     type: bool
     default: false
+  protected:
+    description:
+      - Labels that O(purge_labels) leaves alone, because they stand for data on a node's disk.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: How many seconds to wait until all the nodes are listed as ready.
     type: int
@@ -127,7 +133,7 @@ def wait_for(
 
 
 def run(module: AnsibleModule, engine: Engine) -> None:
-    purge = module.params["purge_labels"]
+    purge, protected = module.params["purge_labels"], module.params["protected"]
     desired = [read_desired(node) for node in module.params["nodes"]]
     # In check mode a node may not have joined yet, and waiting would not help.
     found = wait_for(engine, desired, 0 if module.check_mode else module.params["timeout"])
@@ -142,10 +148,12 @@ def run(module: AnsibleModule, engine: Engine) -> None:
     results: list[dict[str, Any]] = []
     for one, (node, _problem) in zip(desired, found, strict=True):
         before = node["Spec"] if node else {}
-        after = wanted_spec(before, one, purge)
+        after = wanted_spec(before, one, purge, protected)
         changed = node is None or visible(after) != visible(before)
         if node and changed and not module.check_mode:
-            wanted = functools.partial(wanted_spec, desired=one, purge_labels=purge)
+            wanted = functools.partial(
+                wanted_spec, desired=one, purge_labels=purge, protected=protected
+            )
             after = update(engine, f"/nodes/{node['ID']}", wanted)
         results.append(
             {
@@ -183,6 +191,7 @@ def main() -> None:
                 },
             },
             "purge_labels": {"type": "bool", "default": False},
+            "protected": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 60},
             **ENGINE_OPTIONS,
         },

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import Run, cluster, note, until
+from tests.cluster import Run, cluster, differences, note, until
 from tests.life import redis
 
 pytestmark = pytest.mark.machines
@@ -110,6 +110,7 @@ def test_a_manager_in_the_minority_does_not_recover_beside_the_others() -> None:
 
 def test_two_of_three_managers_are_lost() -> None:
     count, names, pins, swarm = visits("w1"), secret_names("m1"), labels("m1"), cluster_id("m1")
+    specs = cluster().specs()
     before = set(nodes("m1"))
     cluster().lab("off", "m1", "m3")
     # Services go on without a quorum.
@@ -145,6 +146,7 @@ def test_two_of_three_managers_are_lost() -> None:
         all_well_after=settled,
     )
     assert labels("m2") == pins
+    assert not differences(specs, cluster().specs())
     assert len(set(nodes("m2")) - before) == 2  # m1 and m3 under new ids, and nobody twice
     assert visits("w2") > count + 2
 
@@ -236,6 +238,33 @@ def test_managers_are_locked_and_unlocked() -> None:
     until(lambda: all_well("m1"), 180, "not all well")
 
 
+@pytest.mark.fault("A2")
+def test_settings_that_an_earlier_version_left_at_0_are_put_back() -> None:
+    """Posted as community.docker.docker_swarm does it: one setting, so the rest is 0."""
+    before = cluster().specs()
+    post = (
+        "version=$(docker info -f '{{.Swarm.Cluster.Version.Index}}');"
+        " curl -sf --unix-socket /var/run/docker.sock -H 'Content-Type: application/json'"
+        ' -d \'{"Name": "default", "EncryptionConfig": {"AutoLockManagers": false}}\''
+        ' "http://docker/v1.41/swarm/update?version=$version"'
+    )
+    cluster().node("m1").run(post)
+    emptied = cluster().specs()
+    assert emptied["swarm/Orchestration/TaskHistoryRetentionLimit"] == 0
+    assert "swarm/Raft/SnapshotInterval" not in emptied
+    doctor = cluster().playbook("playbooks/doctor.yml")
+    assert "settings of the swarm are 0" in doctor.text
+    dry = cluster().playbook("site.yml", "--check")
+    assert (dry.code, dry.changed) == (0, 1), dry.output
+    run = cluster().playbook("site.yml", meant=["swarm/.*"])
+    assert (run.code, run.changed) == (0, 1), run.output
+    assert "Raft.SnapshotInterval: 0 -> 10000" in run.text
+    assert cluster().specs() == before
+    again = cluster().playbook("site.yml")
+    assert (again.code, again.changed) == (0, 0), again.output
+    assert "settings of the swarm are 0" not in cluster().playbook("playbooks/doctor.yml").text
+
+
 # Backup and restore
 
 
@@ -313,6 +342,7 @@ def test_restore_is_refused_where_it_would_destroy(backups: Path) -> None:
 def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     (archive,) = archives(backups)
     names, pins, swarm = secret_names("m1"), labels("m1"), cluster_id("m1")
+    specs = cluster().specs()
     picture = cluster().node("w1").get("/monster/restored?size=64")[2]
     redis("SET disaster:later lost")  # as is whatever is written after a backup
     kept = {p.name: p.read_bytes() for p in cluster().credentials.iterdir() if p.is_file()}
@@ -329,6 +359,10 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     assert cluster_id("m1") == swarm
     assert secret_names("m1") == names
     assert labels("m1") == pins
+    # The lock is the one that the inventory asks for, which the archive's machines did not have.
+    # Services are what site.yml makes of them at the end.
+    others = ["swarm/EncryptionConfig/AutoLockManagers", "service .*"]
+    assert not differences(specs, cluster().specs(), others)
     restored = {p.name: p.read_bytes() for p in cluster().credentials.iterdir() if p.is_file()}
     del kept["backup_key"]
     assert restored == kept

@@ -149,6 +149,54 @@ def test_hosts_change_their_groups(moved: Callable[..., Cluster]) -> None:
     until(all_well, 60)
 
 
+def labels_of(node: str) -> dict[str, str]:
+    found: dict[str, str] = (
+        cluster().managers[0].docker(f"node inspect {node}")[0]["Spec"]["Labels"]
+    )
+    return found
+
+
+@pytest.mark.fault("A11")
+def test_a_purge_leaves_the_pin_of_a_node_that_changed_its_group(
+    moved: Callable[..., Cluster],
+) -> None:
+    redis = node_of(f"{STACK}_redis").name
+    down = next(n.name for n in cluster().managers if n not in (node_of("registry"), leader()))
+    managers = [n.name for n in cluster().managers if n.name != down]
+    workers = [n.name for n in cluster().workers if n.name != redis]
+    cluster().managers[0].run(
+        f"docker node update --label-add old=x --label-add shop.db=true {down}"
+    )
+    purge = ("-e", '{"swarm_purge_labels": true}')
+    run = moved([*managers, redis], [*workers, down]).playbook(
+        "site.yml", *credentials(), *purge, meant=[f"node {down}/Labels/(old|shop[.]db)"]
+    )
+    assert run.code == 0, run.output
+    assert labels_of(redis)[f"{STACK}.redis"] == "true"
+    assert node_of(f"{STACK}_redis").name == redis
+    # Nothing is bound to the label of a shop, so it was nobody's pin.
+    assert not {"old", "shop.db"} & set(labels_of(down))
+    run = cluster().playbook("site.yml")
+    assert run.code == 0, run.output
+    until(all_well, 60)
+
+
+@pytest.mark.fault("A11")
+def test_a_pin_that_somebody_took_off_is_not_given_to_another_node() -> None:
+    redis, manager = node_of(f"{STACK}_redis").name, cluster().managers[0]
+    manager.run(f"docker node update --label-rm {STACK}.redis {redis}")
+    refused = cluster().playbook("site.yml")
+    assert refused.code != 0, refused.output
+    back = f"docker node update --label-add {STACK}.redis=true {redis}"
+    assert back in refused.text
+    # What the operator is advised to type.
+    manager.run(back)
+    until(all_well, 60)
+    run = cluster().playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output
+    assert node_of(f"{STACK}_redis").name == redis
+
+
 def roles_seen() -> dict[str, str]:
     """Host name and role of each node."""
     form = "{{.Description.Hostname}} {{.Spec.Role}}"
