@@ -35,7 +35,7 @@ def service(*constraints: str, mode: str = "Replicated", **mount: Any) -> dict[s
     }
 
 
-NFS = {"VolumeOptions": {"DriverConfig": {"Name": "nfs"}}}
+NFS: dict[str, Any] = {"VolumeOptions": {"DriverConfig": {"Name": "nfs"}}}
 # Each row: a service, the labels that it is bound to, the volumes.
 BOUND: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "a volume": (service(ON_REDIS), ["monsterstack.redis"], ["monsterstack_redis_data"]),
