@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                 "info_variable": {"type": "str", "default": "__host_info"},
                 "pins": {"type": "list", "elements": "str", "default": []},
                 "stacks_dir": {"type": "path"},
+                "labels": {"type": "bool", "default": True},
                 "remove": {"type": "list", "elements": "str", "default": []},
                 "dead": {"type": "bool", "default": False},
                 "replace": {"type": "list", "elements": "str", "default": []},

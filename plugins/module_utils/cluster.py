@@ -56,6 +56,7 @@ class Wishes:
 
     pins: Sequence[str] = ()  # labels that stand for data on one node's disk
     other_pins: Sequence[str] = ()  # those of the stacks that this run does not release
+    labels: bool = True  # this run sets the nodes' labels
     remove: Sequence[str] = ()  # nodes to be removed, by inventory name or host name
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
@@ -197,7 +198,7 @@ def _plan_pins(
         if wishes.lose_data:
             plan.notices.append(f"{label} goes to another node, where what it stands for is empty.")
         else:
-            plan.errors.append(why)
+            (plan.errors if wishes.labels else plan.notices).append(why)
     return replace(wishes, pins=plan.data_labels)
 
 

@@ -37,6 +37,12 @@ options:
       - Folder of stacks on the controller. The labels that any of them pins stand for data too.
       - So do labels that services with data are bound to, of which one node has each.
     type: path
+  labels:
+    description:
+      - Whether this run sets the nodes' labels. Then it is refused to go on while no node carries
+        one of O(pins) that a service with data is bound to; else that is only a warning.
+    type: bool
+    default: true
   remove:
     description: Nodes that are to be removed, by inventory name or host name.
     type: list
@@ -217,6 +223,7 @@ def main() -> None:
             "info_variable": {"type": "str", "default": "__host_info"},
             "pins": {"type": "list", "elements": "str", "default": []},
             "stacks_dir": {"type": "path"},
+            "labels": {"type": "bool", "default": True},
             "remove": {"type": "list", "elements": "str", "default": []},
             "dead": {"type": "bool", "default": False},
             "replace": {"type": "list", "elements": "str", "default": []},

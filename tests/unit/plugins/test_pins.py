@@ -217,6 +217,9 @@ def test_a_pin_that_no_node_has_does_not_go_to_another(
     assert all(piece in errors[0] for piece in refusal)
     assert "data=lost" not in "".join(errors) or not volumes
     assert plan(PIN, HELD, services, volumes).errors == []
+    # Who sets no labels goes on, and says so.
+    other = plan(Wishes(pins=PIN.pins, labels=False), {}, services, volumes)
+    assert (other.errors, [text for text in other.notices if text in errors]) == ([], errors)
 
 
 @pytest.mark.fault("A11")
