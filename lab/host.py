@@ -268,7 +268,7 @@ def check_packages(packages: Sequence[str]) -> None:
         names = " ".join(missing)
         raise LabError(
             f"These Debian packages are missing or too old: {names}. "
-            f"Run 'apt-get install {names}' ('bin/lab packages' lists all)."
+            f"Run 'apt-get install {names}' ('bin/lab packages --build' lists all)."
         )
 
 

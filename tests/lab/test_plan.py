@@ -266,3 +266,8 @@ def test_compiler_only_where_it_is_needed(
     packages = recipes.host_packages(kind, amx=amx, build=build)
     assert list(packages) == sorted(set(packages))
     assert ("gcc" in packages) == compiler
+
+
+def test_missing_packages_are_named_with_the_command_that_lists_them() -> None:
+    with pytest.raises(LabError, match=r"no-such-package.*bin/lab packages --build"):
+        host.check_packages(["e2fsprogs", "no-such-package"])
