@@ -285,3 +285,26 @@ def test_links_in_documents_lead_somewhere() -> None:
             if "://" not in target and not (ROOT / path.parent / target).exists():
                 dead.append(f"{path}: {target}")
     assert not dead
+
+
+@pytest.mark.fault("C1")
+def test_text_for_people_has_one_owner() -> None:
+    """A callback shows a text of many lines as one JSON string: monsterstack.swarm.say prints it."""
+    wrong = []
+    for path in YAML_FILES:
+        if path.parts[0] not in ("roles", "playbooks"):
+            continue
+        for task in tasks_in(load(str(path))):
+            if "ansible.builtin.debug" in task:
+                wrong.append(f"{path}: debug")
+            for module, key in (("fail", "msg"), ("assert", "fail_msg")):
+                said = (task.get(f"ansible.builtin.{module}") or {}).get(key, "")
+                # Between braces a line break is none of the text.
+                shown = re.sub(r"{{.*?}}", "", str(said), flags=re.S)
+                if not isinstance(said, str) or "\n" in shown or "\\n" in said:
+                    wrong.append(f"{path}: {said}")
+    for path in FILES:
+        if path.parts[:2] in (("plugins", "modules"), ("plugins", "action")):
+            found = re.findall(r'(?:msg=|"msg": |AnsibleActionFail\()[^\n]*\\n.*', text_of(path))
+            wrong += [f"{path}: {line}" for line in found]
+    assert not wrong, "use monsterstack.swarm.say, with refuse: true where it is a refusal"

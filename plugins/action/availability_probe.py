@@ -22,6 +22,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files imp
     identity,
     new_run,
 )
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 # The last requests may take their whole time-out before the probe ends.
 SPARE_SECONDS = 15.0
@@ -132,7 +133,7 @@ class ActionModule(ActionBase):
         report = folder.report(asked["title"])
         lines = [*probe.lines(report), f"  report: {folder.report_file}, {folder.picture_file}"]
         if report["failed"] and args["fail_on_loss"]:
-            return {"failed": True, "msg": "\n".join(lines)}
+            return printing.refuse(self._display, lines, report=report)
         return {"changed": False, "report": report, "lines": lines}
 
 

@@ -17,6 +17,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
     plan_restore,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import inventory_hosts
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 
 class ActionModule(ActionBase):
@@ -54,6 +55,5 @@ class ActionModule(ActionBase):
             plan = plan_restore(hosts, args["manifest"], args["archive"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.errors:
-            # A refusal is nothing but its sentences: people read it.
-            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
+            return printing.refuse(self._display, plan.errors)
         return result

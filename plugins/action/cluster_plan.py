@@ -21,6 +21,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import
     Recovery,
     plan_recovery,
 )
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 
 class ActionModule(ActionBase):
@@ -66,6 +67,5 @@ class ActionModule(ActionBase):
         if plan.notices:
             result["warnings"] = plan.notices
         if plan.errors and args["fail"]:
-            # A refusal is nothing but its sentences: people read it.
-            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
+            return printing.refuse(self._display, plan.errors)
         return result

@@ -14,6 +14,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 COLLECTION = Path(__file__).resolve().parents[2]
 HOST_VARIABLES = ("zone", "node_labels", "node_availability")
@@ -92,7 +93,7 @@ class ActionModule(ActionBase):
             findings += preflight.check_pins(hosts, args["pins"])
             if document:
                 findings += preflight.check_capacity(document, hosts, stack, args["pins"])
-        return _result(findings, args["fail"])
+        return _result(self._display, findings, args["fail"])
 
     def _hosts(self, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[InventoryHost]:
         """The hosts as the inventory has them, managers first."""
@@ -190,8 +191,8 @@ def _limited(
     return preflight.error(f"--limit {limit}", problem, remedy)
 
 
-def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
-    """The findings by level; a refusal is nothing but its sentences: people read it."""
+def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
+    """The findings by level; a refusal has nothing but its errors: people read it."""
     by_level = {
         level: [str(finding) for finding in findings if finding.level == level]
         for level in ("error", "warning", "notice")
@@ -205,5 +206,5 @@ def _result(findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
     if by_level["warning"]:
         result["warnings"] = by_level["warning"]
     if by_level["error"] and fail:
-        return {"failed": True, "msg": "\n".join(by_level["error"])}
+        return printing.refuse(display, by_level["error"])
     return result

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.printing import Speaking
 
 
-class ActionModule(ActionBase):
+class ActionModule(Speaking):
     """Hands on what is settled, or asks the manager."""
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        settled: dict[str, Any] | None = args.pop("settled", None)
-        return settled or self._execute_module(module_args=args, task_vars=task_vars)
+        settled: dict[str, Any] | None = self._task.args.get("settled")
+        return settled or super().run(tmp, task_vars)

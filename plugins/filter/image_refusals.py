@@ -31,9 +31,9 @@ options:
 
 EXAMPLES = r"""
 - name: Refuse what cannot be had
-  ansible.builtin.assert:
-    that: __refused | length == 0
-    fail_msg: "{{ __refused | join('\n') }}"
+  monsterstack.swarm.say:
+    lines: "{{ __refused }}"
+    refuse: true
   vars:
     __refused: "{{ found.images | monsterstack.swarm.image_refusals(may_build=[], host='m1') }}"
 """

@@ -114,6 +114,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
 from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import is_wrong, run_check
 
 PAUSE = 0.5  # seconds between two attempts
@@ -182,7 +183,9 @@ def main() -> None:
     if problems:
         lines = ["Not every node answers as it should:", *problems]
         lines.append("playbooks/doctor.yml looks for the reason and says what to do.")
-        module.fail_json(msg="\n".join(lines), results=results, wrong=is_wrong(results))
+        module.fail_json(
+            msg=headline(lines), findings=as_lines(lines), results=results, wrong=is_wrong(results)
+        )
     module.exit_json(changed=False, results=results)
 
 

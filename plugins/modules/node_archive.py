@@ -280,8 +280,8 @@ def execute(engine: Engine, container: str, command: list[str], why: str) -> Non
     code = engine.get(f"/exec/{made['Id']}/json")["ExitCode"]
     if code:
         # Frames of the engine's stream: eight bytes before each piece of text.
-        text = "".join(c for c in said.decode("utf-8", "replace") if c.isprintable() or c == "\n")
-        raise ArchiveError(f"{why} ended with {code}: {text.strip()[-300:]}")
+        text = "".join(c if c.isprintable() else " " for c in said.decode("utf-8", "replace"))
+        raise ArchiveError(f"{why} ended with {code}: {' '.join(text.split())[-300:]}")
 
 
 class Node:

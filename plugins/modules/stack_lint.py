@@ -101,6 +101,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
 
 
 def references_of(image: dict[str, Any]) -> list[str]:
@@ -183,7 +184,7 @@ def main() -> None:
         if finding.level == "warning":
             module.warn(str(finding))
     if errors and module.params["fail"]:
-        module.fail_json(msg="\n".join(errors), **result)
+        module.fail_json(msg=headline(errors), **{**result, "findings": as_lines(errors)})
     module.exit_json(**result)
 
 

@@ -285,7 +285,8 @@ def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
     command = [module.get_bin_path("docker", required=True), "stack", "config", "-c", "-"]
     rc, output, error = module.run_command(command, data=text)
     if rc:
-        module.fail_json(msg=f"the compose file of the stack {stack} is not valid: {error.strip()}")
+        problem = " ".join(error.split())
+        module.fail_json(msg=f"the compose file of the stack {stack} is not valid: {problem}")
     try:
         return compose.load(output)
     except ImportError:

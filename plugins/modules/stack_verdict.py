@@ -198,6 +198,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import look
 
 LOG_TIMEOUT = 5.0
@@ -303,11 +304,9 @@ def main() -> None:
             for line, r in zip(outcome["summary"], results.values(), strict=True)
             if r.verdict != "converged"
         ]
-        module.fail_json(
-            msg=f"the stack {stack} is {outcome['verdict'].replace('_', ' ')} after "
-            f"{outcome['seconds']:.0f} s. " + "\n".join(bad),
-            **outcome,
-        )
+        became = f"{outcome['verdict'].replace('_', ' ')} after {outcome['seconds']:.0f} s"
+        lines = as_lines([f"the stack {stack} is {became}.", *bad])
+        module.fail_json(msg=headline(lines), findings=lines, **outcome)
     module.exit_json(**outcome)
 
 

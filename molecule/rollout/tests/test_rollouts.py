@@ -408,13 +408,13 @@ def test_roll_back(tmp_path: Path, sources: Sources, table: Table) -> None:
     assert versions() == {said[1]} != before
     run = cluster().playbook("playbooks/releases.yml")
     assert run.changed == 0
-    assert re.search(rf"'\* \d+: {re.escape(said[1])}, converged", run.text), run.output
+    assert re.search(rf"^\* \d+: {re.escape(said[1])}, converged", run.output, re.M), run.output
     assert "rolled_back" in run.text
 
 
 def test_roll_back_to_a_number(tmp_path: Path, sources: Sources, table: Table) -> None:
-    listed = cluster().playbook("playbooks/releases.yml").text
-    number, tag = re.findall(r"' (\d+): (\S+), converged", listed)[0]
+    listed = cluster().playbook("playbooks/releases.yml").output
+    number, tag = re.findall(r"^ +(\d+): (\S+), converged", listed, re.M)[0]
     refused = roll(tmp_path, sources, "playbooks/rollback.yml", "release=999")
     assert refused.run.code != 0
     assert "has no release 999" in refused.run.text

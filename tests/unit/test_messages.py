@@ -1,0 +1,93 @@
+"""Text for people in an installed collection: no ansible.cfg of ours, whatever callback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+# Two refusals, so that the text has more than one line.
+INVENTORY = {
+    "managers": {"hosts": {name: {"ansible_host": "192.0.2.1", "zone": "a"} for name in ("a", "b")}}
+}
+LINES = [
+    "managers: 2 managers keep no better quorum than 1: use 1, 3, 5 or 7.",
+    "b/ansible_host: 192.0.2.1 is the address of a too. Give each node its own.",
+]
+PRINTED = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - monsterstack.swarm.say:
+        lines: ["first\\nsecond", "  third, changed=7"]
+"""
+
+
+def play(folder: Path, callback: str, playbook: str) -> subprocess.CompletedProcess[str]:
+    """A run in an empty folder, with Ansible's own settings but for the callback."""
+    inventory = folder / "inventory" / "hosts.json"
+    inventory.parent.mkdir(exist_ok=True)
+    inventory.write_text(json.dumps(INVENTORY))
+    (folder / "ansible.cfg").touch()  # so that none of the user's is found
+    given = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    settings = {
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+        "ANSIBLE_STDOUT_CALLBACK": callback,
+        "NO_COLOR": "1",
+    }
+    return subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), playbook],
+        cwd=folder,
+        env={**given, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("callback", ["default", "minimal", "oneline"])
+@pytest.mark.fault("C1")
+def test_a_refusal_is_lines(tmp_path: Path, callback: str) -> None:
+    done = play(tmp_path, callback, "monsterstack.swarm.survey")
+    assert done.returncode == 2, done.stdout
+    printed = done.stdout.splitlines()
+    assert [line for line in printed if line in LINES] == LINES, done.stdout
+    assert "\\n" not in done.stdout
+
+
+@pytest.mark.fault("C1")
+def test_a_refusal_beside_json(tmp_path: Path) -> None:
+    done = play(tmp_path, "json", "monsterstack.swarm.survey")
+    assert done.returncode == 2, done.stderr
+    results = [
+        result
+        for one in json.loads(done.stdout)["plays"]
+        for task in one["tasks"]
+        for result in task["hosts"].values()
+        if result.get("failed")
+    ]
+    assert [result["findings"] for result in results] == [LINES]
+    assert "\n" not in results[0]["msg"]
+    assert [line for line in done.stderr.splitlines() if line in LINES] == LINES
+
+
+@pytest.mark.parametrize("callback", ["default", "minimal", "oneline", "json"])
+@pytest.mark.fault("C1")
+def test_a_report_is_lines(tmp_path: Path, callback: str) -> None:
+    playbook = tmp_path / "said.yml"
+    playbook.write_text(PRINTED)
+    done = play(tmp_path, callback, str(playbook))
+    assert done.returncode == 0, done.stdout
+    text = done.stderr if callback == "json" else done.stdout
+    lines = ["first", "second", "  third, changed = 7"]
+    assert [line for line in text.splitlines() if line in lines] == lines, text
+    assert not re.search("changed=[1-9]", done.stdout)
+    if callback == "json":
+        assert json.loads(done.stdout)["stats"]["localhost"]["changed"] == 0
