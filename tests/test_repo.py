@@ -289,7 +289,7 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 @pytest.mark.fault("C1")
 def test_text_for_people_has_one_owner() -> None:
-    """A callback shows a text of many lines as one JSON string: monsterstack.swarm.say prints it."""
+    """A callback shows a text of many lines as one JSON string; monsterstack.swarm.say does not."""
     wrong = []
     for path in YAML_FILES:
         if path.parts[0] not in ("roles", "playbooks"):
@@ -308,3 +308,39 @@ def test_text_for_people_has_one_owner() -> None:
             found = re.findall(r'(?:msg=|"msg": |AnsibleActionFail\()[^\n]*\\n.*', text_of(path))
             wrong += [f"{path}: {line}" for line in found]
     assert not wrong, "use monsterstack.swarm.say, with refuse: true where it is a refusal"
+
+
+# Parts of playbooks: alone they find nobody to work on.
+PARTS = ("command_line.yml", "in_turn.yml", "release.yml")
+
+
+@pytest.mark.parametrize("playbook", [name for name in PLAYBOOKS if name not in PARTS])
+@pytest.mark.fault("A8")
+def test_a_playbook_begins_with_the_command_line(playbook: str) -> None:
+    """What was typed is judged before any word of it is used, so nothing may stand before that."""
+    first = playbook
+    while first != "command_line.yml":
+        play = load(f"playbooks/{first}")[0]
+        assert "ansible.builtin.import_playbook" in play, f"{first} begins with another play"
+        first = play["ansible.builtin.import_playbook"]
+    (judge,) = load("playbooks/command_line.yml")
+    assert not set(judge) & {"vars_files", "vars", "roles", "pre_tasks"}
+    assert judge["hosts"] == "{{ lookup('monsterstack.swarm.judged_on') }}"
+
+
+@pytest.mark.fault("A8")
+def test_every_word_is_in_the_table() -> None:
+    """A word that is not in the table is neither checked nor kept out of the inventory."""
+    common = load("playbooks/vars/common.yml")
+    words = set(common["__words"])
+    assert "{{" not in str(common["__words"])
+    # `scale.yml -e frontend=6` takes services' names.
+    known = words | {"stacks_dir", "credentials_dir", "frontend"}
+    inputs = tuple(f"{role}_" for role in ROLES)
+    unknown = []
+    for path in FILES:
+        if path.parts[0] in ("playbooks", "plugins", "roles", "docs") or path == Path("README.md"):
+            for word in re.findall(r"-e ['\"]?(\w+)=", text_of(path)):
+                if word not in known and not word.startswith(inputs):
+                    unknown.append(f"{path}: -e {word}=")
+    assert not unknown

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,6 @@ class ActionModule(ActionBase):
                 findings.append(preflight.error(where, str(problem), "Correct it."))
         if args["stage"] == "inventory":
             findings += self._check_inventory(args, hosts, document, task_vars or {})
-        elif left_out := _limited(hosts, task_vars or {}):
-            # Nothing else can be judged then.
-            findings = [left_out]
         else:
             memory = args["memory_min_mb"] * 2**20
             ports, stack = args["published_ports"], args["stack"]
@@ -172,23 +169,6 @@ class ActionModule(ActionBase):
             for entry in content["argument_specs"].values():
                 known.update(entry.get("options") or {})
         return known, roles
-
-
-def _limited(
-    hosts: Sequence[InventoryHost], task_vars: Mapping[str, Any]
-) -> preflight.Finding | None:
-    """The refusal of a --limit that keeps hosts of the inventory from being looked at."""
-    limit = task_vars.get("ansible_limit")
-    played = task_vars.get("ansible_play_hosts_all") or []
-    names = [host.name for host in hosts if host.name not in played]
-    if not limit or not names:
-        return None
-    problem = f"leaves out {', '.join(names)}, without whom quorum and room cannot be judged"
-    remedy = (
-        "Leave it away; nodes that are as they should be are not touched anyway. The playbooks "
-        f"that work on single nodes take -e node={','.join(played)}."
-    )
-    return preflight.error(f"--limit {limit}", problem, remedy)
 
 
 def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:

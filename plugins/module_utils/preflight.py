@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -212,45 +213,71 @@ TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n
 
 @dataclass(frozen=True)
 class Word:
-    """What a word on the command line must be: text, bool, number or whole (number).
+    """What a word on the command line must be.
 
-    `least` and `most` bound a number, both included; `one_of` are the texts that it may be.
+    Kinds are text, name, names (parted by commas), path, bool, number and whole (number). `least`
+    and `most` bound a number, both included; `one_of` are the texts that it may be. `inventory` is
+    true for settings that may stand in the inventory as well.
     """
 
     kind: str
     least: float = 0.0
     most: float = float("inf")
     one_of: tuple[str, ...] = ()
+    inventory: bool = False
+
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+NUMBER_PATTERN = re.compile(r"[0-9]{1,18}([.][0-9]{1,18})?", re.ASCII)
 
 
 def check_words(given: Mapping[str, Any], words: Mapping[str, Word]) -> list[Finding]:
     """Words of the command line that are there and are not what they must be.
 
-    Without this Ansible takes `canary=ture` for no, and fails in the middle of a release for
-    `canary_seconds=soon`.
+    Without this Ansible takes `canary=ture` for no, fails in the middle of a release for
+    `canary_seconds=soon`, and takes `node=` for every node.
     """
     findings: list[Finding] = []
     for name, word in words.items():
-        if name in given and (remedy := _misread(given[name], word)):
-            findings.append(error(name, f"{given[name]!r} cannot be its value", remedy))
+        if name not in given:
+            continue
+        value = given[name]
+        if value is None or (isinstance(value, str) and not value.strip()):
+            text = "it was given without a value"
+            findings.append(error(name, text, "Give it one, or leave the word away."))
+        elif remedy := _misread(value, word):
+            findings.append(error(name, f"{value!r} cannot be its value", remedy))
     return findings
 
 
 def _misread(value: Any, word: Word) -> str | None:
     """What to write instead, or None when the value is right."""
     if word.kind == "bool":
-        good = isinstance(value, bool) or str(value).strip().lower() in TRUTHS
+        good = isinstance(value, bool) or str(value).lower() in TRUTHS
         return None if good else "Write true or false."
-    if word.kind == "text":
-        if word.one_of and str(value) not in word.one_of:
-            return f"Write {' or '.join(word.one_of)}."
-        return None if isinstance(value, str | int | float) else "Write a text."
-    try:
-        number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    whole = word.kind != "whole" or number == number // 1
-    if whole and word.least <= number <= word.most:
+    if word.kind in ("number", "whole"):
+        return _misread_number(value, word)
+    text = str(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return "Write a text."
+    if not text.isprintable():
+        return "Write a text of one line, without characters that print nothing."
+    if word.one_of and text not in word.one_of:
+        return f"Write {' or '.join(word.one_of)}."
+    if word.kind == "name" and not NAME_PATTERN.fullmatch(text):
+        return "Write a name: letters, digits, '_', '.' and '-', the first a letter or digit."
+    if word.kind == "names" and not all(
+        NAME_PATTERN.fullmatch(one.strip()) for one in text.split(",")
+    ):
+        return "Write names, parted by commas: letters, digits, '_', '.' and '-'."
+    return None
+
+
+def _misread_number(value: Any, word: Word) -> str | None:
+    good = not isinstance(value, bool) and NUMBER_PATTERN.fullmatch(str(value))
+    number = float(str(value)) if good else -1.0
+    whole = word.kind != "whole" or number.is_integer()
+    if good and whole and word.least <= number <= word.most:
         return None
     upper = f" to {word.most:g}" if word.most != float("inf") else " up"
     return f"Write a {'whole ' if word.kind == 'whole' else ''}number from {word.least:g}{upper}."

@@ -122,8 +122,94 @@ def test_refused_before_any_host_is_touched(
         timeout=60,
         check=False,
     )
+    refused_first(done, words)
+
+
+def refused_first(done: subprocess.CompletedProcess[str], words: list[str]) -> None:
     assert done.returncode == 2, done.stdout
     assert "Look at the hosts" not in done.stdout
-    message = " ".join(done.stdout.split("fatal:", 1)[1].replace("''", "'").split())
+    message = " ".join(done.stdout.split("TASK", 1)[1].replace("''", "'").split())
     for word in words:
         assert word in message, done.stdout
+
+
+def run(folder: Path, playbook: str, *options: str, **inherited: Any) -> Any:
+    """A playbook with one manager and one worker; `inherited` stands in group_vars/all."""
+    inventory = folder / "inventory" / "hosts.json"
+    (inventory.parent / "group_vars").mkdir(parents=True)
+    inventory.write_text(
+        json.dumps({"managers": {"hosts": hosts(1)}, "workers": {"hosts": hosts(4)}})
+    )
+    (inventory.parent / "group_vars/all.json").write_text(json.dumps(inherited))
+    return subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}", *options],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# What a playbook would do with a word that lies in wait in the inventory.
+@pytest.mark.parametrize(
+    ("playbook", "inherited"),
+    [
+        ("teardown.yml", {"confirm": "monsterstack", "volumes": True, "swarm": True}),
+        ("node_remove.yml", {"node": "n4", "dead": True, "data": "lost"}),
+        ("maintenance.yml", {"do": "reboot", "force": True}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-",
+)
+@pytest.mark.fault("A8")
+def test_words_of_the_inventory_are_refused(
+    tmp_path: Path, playbook: str, inherited: dict[str, Any]
+) -> None:
+    done = run(tmp_path, playbook, **inherited)
+    refused_first(done, [f"{word}: the inventory sets a word" for word in inherited])
+
+
+@pytest.mark.fault("A8")
+def test_braces_are_refused_before_they_are_used(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    harm = f"{{{{ lookup('ansible.builtin.pipe', 'touch {made}') }}}}"
+    words = {word: harm for word in ("node", "dead", "do", "tag")}
+    done = run(tmp_path, "maintenance.yml", "-e", json.dumps(words))
+    refused_first(done, [f"{word}: its value has braces" for word in words])
+    # This one stands in the path of a file that Ansible reads before the first task.
+    done = run(tmp_path / "stack", "maintenance.yml", "-e", json.dumps({"stack": harm}))
+    assert done.returncode != 0
+    assert "stack: its value has braces" in done.stdout
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options", "piece"),
+    [
+        ("doctor.yml", ["--limit", "n1"], "leaves out n4"),
+        ("teardown.yml", ["-e", "confirm=monsterstack", "--tags", "x"], "has no parts"),
+        ("site.yml", ["--skip-tags", "images"], "a release needs its images"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+@pytest.mark.fault("B8", "C2")
+def test_options_that_leave_out_the_judges(
+    tmp_path: Path, playbook: str, options: list[str], piece: str
+) -> None:
+    refused_first(run(tmp_path, playbook, *options), [piece])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--start-at-task", "Log in at the registry"], ["--skip-tags", "always"]],
+    ids=lambda value: value[0],
+)
+@pytest.mark.fault("C2")
+def test_options_that_pass_over_every_judge(tmp_path: Path, options: list[str]) -> None:
+    done = run(tmp_path, "site.yml", *options)
+    assert done.returncode != 0, done.stdout
+    assert "PLAY [" not in done.stdout
+    assert f"{' '.join(options[:1])}" in done.stdout
+    assert "Leave it away" in done.stdout

@@ -225,6 +225,9 @@ WORDS = {
     "canary_seconds": preflight.Word("number", least=5, most=3600),
     "serial": preflight.Word("whole", least=1),
     "side": preflight.Word("text", one_of=("left", "right")),
+    "confirm": preflight.Word("name"),
+    "node": preflight.Word("names"),
+    "archive": preflight.Word("path"),
 }
 WORDS_GIVEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "all right": ({"canary": "true", "canary_seconds": "30", "serial": 2, "side": "left"}, []),
@@ -257,6 +260,48 @@ WORDS_GIVEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "another text": (
         {"side": "up"},
         ["error side: 'up' cannot be its value. Write left or right."],
+    ),
+    "nothing": (
+        {"node": "", "canary": None, "archive": " "},
+        [
+            f"error {name}: it was given without a value. Give it one, or leave the word away."
+            for name in ("canary", "node", "archive")
+        ],
+    ),
+    "names": ({"node": "w1, w2.example", "confirm": "my-shop_2"}, []),
+    "a file with spaces": ({"archive": "/backups of May/it's.cluster"}, []),
+    "lines in a path": (
+        {"archive": "/a\nb"},
+        [
+            "error archive: '/a\\nb' cannot be its value. Write a text of one line, without "
+            "characters that print nothing."
+        ],
+    ),
+    "a list for names": (
+        {"node": ["w1"]},
+        ["error node: ['w1'] cannot be its value. Write a text."],
+    ),
+    "a pattern of hosts": (
+        {"node": "w*"},
+        [
+            "error node: 'w*' cannot be its value. Write names, parted by commas: letters, digits, "
+            "'_', '.' and '-'."
+        ],
+    ),
+    "a place outside": (
+        {"confirm": "../x"},
+        [
+            "error confirm: '../x' cannot be its value. Write a name: letters, digits, '_', '.' "
+            "and '-', the first a letter or digit."
+        ],
+    ),
+    "lines after a truth": (
+        {"canary": "true\n"},
+        ["error canary: 'true\\n' cannot be its value. Write true or false."],
+    ),
+    "digits of another script": (
+        {"serial": "\u0663"},
+        ["error serial: '\u0663' cannot be its value. Write a whole number from 1 up."],
     ),
 }
 
