@@ -298,7 +298,10 @@ def check_typed(typed: Iterable[str], known: Iterable[str]) -> list[Finding]:
 def check_variables(
     hosts: Sequence[InventoryHost], known: Iterable[str], prefixes: Sequence[str]
 ) -> list[Finding]:
-    """Variables that begin like ours but that nothing reads, and near misses of our own names."""
+    """Near misses of our own names, and variables that only begin like ours.
+
+    An inventory serves other playbooks too, so a prefix alone refuses nothing.
+    """
     known = set(known)
     users: dict[str, list[str]] = {}
     for host in hosts:
@@ -312,13 +315,19 @@ def check_variables(
     findings: list[Finding] = []
     for variable, names in sorted(users.items()):
         ours = variable.startswith(tuple(prefixes))
-        close = difflib.get_close_matches(variable, known, 1, 0.6 if ours else 0.88)
+        near = difflib.get_close_matches(variable, known, 1, 0.85 if ours else 0.88)
+        close = near or (difflib.get_close_matches(variable, known, 1, 0.6) if ours else [])
         if not ours and not close:
             continue
         where = variable if len(names) == everyone else f"{', '.join(names)}/{variable}"
-        hint = f"Did you mean {close[0]}?" if close else "Remove it, or correct its name."
-        if ours:
-            findings.append(error(where, "nothing here has such a variable", hint))
+        hint = f"Did you mean {close[0]}?" if close else ""
+        others = "If it belongs to another playbook, name it in other_variables."
+        if ours and near:
+            text = "nothing here has such a variable"
+            findings.append(error(where, text, f"{hint} {others}"))
+        elif ours:
+            text = "it begins like a variable of this collection, and nothing here reads it"
+            findings.append(warning(where, text, f"{hint} {others}".strip()))
         else:
             findings.append(warning(where, f"this looks like {close[0]}, but is not read", hint))
     return findings
