@@ -100,23 +100,29 @@ def check_limit(limit: str, nodes: Sequence[str], played: Collection[str]) -> li
 def check_tags_typed(
     run: Iterable[str], skip: Iterable[str], known: Collection[str]
 ) -> list[Finding]:
-    """Tags of the command line: only those that a playbook has, and none that leaves half of it."""
+    """Tags of the command line: only those that a playbook has, and none that leaves half of it.
+
+    A tag to skip that nothing here has leaves nothing out, so it is refused only where it looks
+    misspelt: molecule skips its own tags in every run.
+    """
     findings: list[Finding] = []
-    for option, tags in (("--tags", run), ("--skip-tags", skip)):
-        for tag in sorted(set(tags) - {"all"} - set(known)):
-            if tag in GENERAL_TAGS and known and option == "--tags":
-                continue
-            where = f"{option} {tag}"
-            if not known:
-                text = "this playbook has no parts that could be run alone or left out"
-                findings.append(error(where, text, "Leave the option away."))
-                continue
-            close = difflib.get_close_matches(tag, known, 1)
-            hint = f"Did you mean {close[0]}? " if close else ""
-            remedy = f"{hint}Use {', '.join(known)}."
-            findings.append(error(where, "this playbook has no such tag", remedy))
+    for tag in sorted(set(run) - set(known) - {"all"}):
+        if tag not in GENERAL_TAGS or not known:
+            findings.append(_no_such_tag(f"--tags {tag}", tag, known))
+    for tag in sorted(set(skip) - set(known)):
+        if tag in GENERAL_TAGS - {"never"} or difflib.get_close_matches(tag, known, 1, 0.75):
+            findings.append(_no_such_tag(f"--skip-tags {tag}", tag, known))
     if "images" in skip and "images" in known:
         text = "a release needs its images, so the stack would be left out too"
         remedy = "Write -e build=false to build nothing, or --skip-tags stack to release nothing."
         findings.append(error("--skip-tags images", text, remedy))
     return findings
+
+
+def _no_such_tag(where: str, tag: str, known: Collection[str]) -> Finding:
+    if not known:
+        text = "this playbook has no parts that could be run alone or left out"
+        return error(where, text, "Leave the option away.")
+    close = difflib.get_close_matches(tag, known, 1)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return error(where, "this playbook has no such tag", f"{hint}Use {', '.join(known)}.")

@@ -113,6 +113,17 @@ TAGS: dict[str, tuple[list[str], list[str], tuple[str, ...], list[str]]] = {
         ],
     ),
     "a part left out": (["all"], ["stack"], PARTS, []),
+    "molecule's own": (["all"], ["molecule-notest", "notest"], PARTS, []),
+    "molecule's own, without parts": (["all"], ["molecule-notest", "notest"], (), []),
+    "misspelt and left out": (
+        ["all"],
+        ["imges"],
+        PARTS,
+        [
+            "--skip-tags imges: this playbook has no such tag. Did you mean images? Use swarm, "
+            "images, stack."
+        ],
+    ),
     "half of a release": (
         ["all"],
         ["images"],
