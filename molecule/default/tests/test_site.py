@@ -87,7 +87,7 @@ class TestFromOutside:
         assert "kept tag 1.0" in run.output
         assert "SWMTKN-" not in run.output
 
-    @pytest.mark.parametrize("part", ["docker_engine", "swarm", "registry", "images", "smoke"])
+    @pytest.mark.parametrize("part", ["docker_engine", "swarm", "registry", "images", "stack"])
     def test_a_part_runs_alone(self, part: str) -> None:
         run = cluster().playbook("site.yml", "--tags", part)
         assert run.code == 0, run.output
