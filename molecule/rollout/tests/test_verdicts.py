@@ -165,8 +165,7 @@ REFUSED = {
 def test_a_canary_that_nobody_watches(
     playbook: str, words: list[str], probe: Any, text: str, tiny: Tiny
 ) -> None:
-    write(tiny, {"web": page(deploy={"replicas": 2})})
-    tiny.write({"other": OTHER}, **({"probe": probe} if probe else {}))
+    tiny.write({"web": page()}, **({"probe": probe} if probe else {}))
     run = tiny.run(playbook, *words)
     assert run.code != 0
     assert text in run.text, run.output

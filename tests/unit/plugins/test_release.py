@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, release
 
@@ -579,3 +581,27 @@ def test_releases_of_earlier_versions_are_read(stack: str, numbers: list[int]) -
         **given,
     )
     assert release.known_as(release.placed(made, records), records) == current
+
+
+# What `docker stack deploy` prints, and whether it is worth another try.
+REFUSALS: dict[str, tuple[str, bool]] = {
+    "no leader": ("rpc error: code = Unknown desc = The swarm does not have a leader.", True),
+    "the leader has gone": ("rpc error: code = Unavailable desc = transport is closing", True),
+    "a slow manager": ("rpc error: code = DeadlineExceeded desc = context deadline", True),
+    "another one wrote": ("rpc error: code = Unknown desc = update out of sequence", True),
+    "below 4 MiB": (
+        "rpc error: code = InvalidArgument desc = invalid memory value 2097152: Must be at least "
+        "4MiB",
+        False,
+    ),
+    "a mount twice": ("code = InvalidArgument desc = ContainerSpec: duplicate mount point", False),
+    "no such network": ('network "x" is declared as external, but could not be found', False),
+}
+
+
+@pytest.mark.fault("A9")
+@pytest.mark.parametrize(("text", "passes"), REFUSALS.values(), ids=REFUSALS)
+def test_what_passes_by_itself(text: str, passes: bool) -> None:
+    role = Path(__file__).parents[3] / "roles" / "stack" / "vars" / "main.yml"
+    pattern = yaml.safe_load(role.read_text())["__stack_passes"]
+    assert bool(re.search(pattern, text)) == passes
