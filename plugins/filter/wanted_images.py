@@ -11,7 +11,7 @@ version_added: 0.1.0
 short_description: The images of a release that have to be asked for
 description:
   - Turns what a stack is made of into the list that the role C(images) works through.
-  - The sources of each build are hashed here, on the controller.
+  - Reads no sources; P(monsterstack.swarm.planned_builds#filter) does for what has to be built.
 positional: _input
 options:
   _input:
@@ -58,31 +58,14 @@ _value:
   elements: dict
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
-
 from ansible_collections.monsterstack.swarm.plugins.module_utils.images import wanted_images
-
-
-def _wanted_images(
-    build: Mapping[str, Mapping[str, Any]],
-    upstream: Mapping[str, str],
-    known: Mapping[str, str],
-    registry: str,
-    tag: str,
-    sources: str,
-    load: bool = False,
-) -> list[dict[str, Any]]:
-    try:
-        return wanted_images(build, upstream, known, registry, tag, sources, load)
-    except (ValueError, OSError) as error:
-        raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:
     """What Ansible looks for in a file of filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"wanted_images": _wanted_images}
+        return {"wanted_images": wanted_images}

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-import fnmatch
+import functools
 import hashlib
+import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import dockerfile
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import registry_of
 
 # Never part of an image, whatever a .dockerignore says.
@@ -49,48 +52,142 @@ def is_ignored(path: str, patterns: Iterable[str]) -> bool:
     ignored = False
     for pattern in patterns:
         exception = pattern.startswith("!")
-        plain = pattern.lstrip("!").strip("/")
-        anywhere = plain.startswith("**/")
-        plain = plain.removeprefix("**/")
-        # In Docker's patterns a star stays within one name, so the depths must agree.
-        if any(
-            _matches(
-                candidate.split("/")[-len(plain.split("/")) :]
-                if anywhere
-                else candidate.split("/"),
-                plain.split("/"),
-            )
-            for candidate in above
-        ):
+        expression = _expression(pattern.lstrip("!").strip().strip("/"))
+        if any(expression.fullmatch(candidate) for candidate in above):
             ignored = not exception
     return ignored
 
 
-def _matches(names: list[str], patterns: list[str]) -> bool:
-    return len(names) == len(patterns) and all(
-        fnmatch.fnmatchcase(name, pattern) for name, pattern in zip(names, patterns, strict=True)
-    )
+@functools.cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A pattern of a .dockerignore as a regular expression, as moby's patternmatcher makes it: a
+    star stays within one name, two go through folders."""
+    expression = ""
+    rest = pattern.removeprefix("./")
+    while rest:
+        if rest.startswith("**"):
+            rest = rest[2:]
+            expression += "(?:.*/)?" if rest.startswith("/") else ".*"
+            rest = rest.removeprefix("/")
+            continue
+        first, rest = rest[0], rest[1:]
+        if first == "*":
+            expression += "[^/]*"
+        elif first == "?":
+            expression += "[^/]"
+        elif first == "[" and "]" in rest:
+            inside, _bracket, rest = rest.partition("]")
+            negated = "^" if inside[:1] in ("^", "!") else ""
+            inside = inside[len(negated) :].replace("\\", "\\\\").replace("[", "\\[")
+            expression += f"[{negated}{inside}]"
+        elif first == "\\" and rest:
+            expression += re.escape(rest[0])
+            rest = rest[1:]
+        else:
+            expression += re.escape(first)
+    return re.compile(expression, re.DOTALL)
 
 
 def tree_hash(folder: Path) -> str:
-    """12 hex digits of SHA-256 over a build context: paths, contents, who is executable.
+    """12 hex digits of SHA-256 over a build context: paths, contents, links, who is executable.
 
-    Raises ValueError when there is no Dockerfile in the folder.
+    The Dockerfile counts always: Docker reads it even where .dockerignore leaves it out. Raises
+    ValueError when there is no Dockerfile in the folder.
     """
-    if not (folder / "Dockerfile").is_file():
-        raise ValueError(f"{folder}: there is no Dockerfile, so no image can be built from it.")
+    dockerfile_of(folder)
     dockerignore = folder / ".dockerignore"
     patterns = ignore_patterns(dockerignore.read_text() if dockerignore.is_file() else "")
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
-        if not path.is_file() or any(part in ALWAYS_IGNORED for part in path.parts):
+        if any(part in ALWAYS_IGNORED for part in relative.split("/")):
             continue
-        if is_ignored(relative, patterns):
+        if relative != "Dockerfile" and is_ignored(relative, patterns):
             continue
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{relative}\0{path.stat().st_mode & 0o100:o}\0{content}\n".encode())
+        if path.is_symlink():
+            digest.update(f"{relative}\0link\0{path.readlink()}\n".encode())
+        elif path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{relative}\0{path.stat().st_mode & 0o100:o}\0{content}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def dockerfile_of(folder: Path) -> Path:
+    """The Dockerfile of a build context. Raises ValueError when there is none."""
+    path = folder / "Dockerfile"
+    if not path.is_file():
+        raise ValueError(f"{folder}: there is no Dockerfile, so no image can be built from it.")
+    return path
+
+
+def planned_builds(
+    missing: Iterable[Mapping[str, Any]], build_args: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What building images needs, for each of wanted_images' entries: {…, args, bases, seed}.
+
+    `args` are the build arguments, VERSION (the tag) among them; `bases` the images that the
+    Dockerfile reads; `seed` a hash of the sources and of the arguments that the Dockerfile
+    declares. Raises ValueError for a context that cannot be built.
+    """
+    plans: list[dict[str, Any]] = []
+    for one in missing:
+        folder = Path(one["context"])
+        args = {name: str(value) for name, value in build_args.items()}
+        args["VERSION"] = one["image"]["tag"]
+        try:
+            found = dockerfile.read(dockerfile_of(folder).read_text(encoding="utf-8"), args)
+        except ValueError as error:
+            raise ValueError(f"{one['key']} ({folder}): {error}") from error
+        used = {name: args[name] for name in found.arguments if name in args}
+        plans.append(
+            {
+                **one,
+                "args": args,
+                "bases": list(found.bases),
+                "seed": _short_hash([tree_hash(folder), used]),
+            }
+        )
+    return plans
+
+
+def identified_builds(
+    plans: Iterable[Mapping[str, Any]],
+    answers: Iterable[Mapping[str, Any]],
+    local: Iterable[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """planned_builds' entries with the identity of what they give: {…, pull, image{source_hash}}.
+
+    `answers` are image_digests' for the bases, `local` what the builder's engine says (`docker
+    image inspect`) of those that no registry has. With `pull` the build takes the registry's
+    images. A base that exists on the builder only keeps the build from asking registries, so that
+    for every base the builder's copy counts where there is one. A source hash is empty where a
+    base is not known: then nothing built before is taken for the same.
+    """
+    digests = {one["reference"]: one["digest"] for one in answers if one["exists"]}
+    copies = {name: one["Id"] for one in local for name in one.get("RepoTags") or []}
+    builds: list[dict[str, Any]] = []
+    for plan in plans:
+        bases = plan["bases"]
+        pull = all(base in digests for base in bases)
+        found = {
+            base: digests[base] if pull else copies.get(_named(base)) or digests.get(base, "")
+            for base in bases
+        }
+        identity = _short_hash([plan["seed"], found]) if all(found.values()) else ""
+        image = {**plan["image"], **({"source_hash": identity} if identity else {})}
+        builds.append({**plan, "pull": pull, "image": image})
+    return builds
+
+
+def _named(reference: str) -> str:
+    """A reference as the engine lists it among its own: with a tag, Docker Hub unnamed."""
+    name, tag, digest = split_reference(reference)
+    name = name.removeprefix("docker.io/").removeprefix("library/")
+    return f"{name}@{digest}" if digest else f"{name}:{tag or 'latest'}"
+
+
+def _short_hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def wanted_images(
@@ -100,12 +197,12 @@ def wanted_images(
     registry: str,
     tag: str,
     sources: str,
-    load: bool,
+    load: bool = False,
 ) -> list[dict[str, Any]]:
-    """What has to be asked for: [{key, built, context or source, image{name, tag, source_hash}}].
+    """What has to be asked for: [{key, built, context or source, image{name, tag}}].
 
-    Contexts are folders below `sources`. With `load` an upstream image is kept in our registry
-    under its own path. Raises ValueError for a context without a Dockerfile.
+    Contexts are folders below `sources`; nothing is read there: who pulls has no sources. With
+    `load` an upstream image is kept in our registry under its own path.
     """
     wanted: list[dict[str, Any]] = []
     for key, image in build.items():
@@ -119,7 +216,6 @@ def wanted_images(
                     "image": {
                         "name": f"{registry}/{image['repository']}",
                         "tag": tag,
-                        "source_hash": tree_hash(context),
                     },
                 }
             )

@@ -7,13 +7,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 # Swarm's own limit for the names of secrets and configs.
 NAME_LIMIT = 64
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?")
 HASH_DIGITS = 12
+# A service in one of these states may still go back to its previous spec.
+UNDER_WAY = ("updating", "paused", "rollback_started", "rollback_paused")
 
 
 def full_name(stack: str, name: str, key: str, value: str) -> str:
@@ -51,13 +53,21 @@ def labels(stack: str, kind: str, name: str) -> dict[str, str]:
     return {"com.docker.stack.namespace": stack, f"monsterstack.swarm.{kind}": name}
 
 
-def used_names(services: Iterable[Mapping[str, Any]], kind: str) -> set[str]:
-    """Names of the secrets or configs that any service mounts."""
+def used_names(services: Collection[Mapping[str, Any]], kind: str) -> set[str]:
+    """Names of the secrets or configs that any service mounts, or may mount again: until an update
+    has ended, Swarm can put back what was before it."""
     key, name = ("Secrets", "SecretName") if kind == "secret" else ("Configs", "ConfigName")
+    specs = [service["Spec"] for service in services]
+    specs += [
+        service["PreviousSpec"]
+        for service in services
+        if (service.get("UpdateStatus") or {}).get("State") in UNDER_WAY
+        and service.get("PreviousSpec")
+    ]
     return {
         reference[name]
-        for service in services
-        for reference in (service["Spec"]["TaskTemplate"].get("ContainerSpec") or {}).get(key) or []
+        for spec in specs
+        for reference in (spec["TaskTemplate"].get("ContainerSpec") or {}).get(key) or []
     }
 
 

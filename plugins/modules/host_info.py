@@ -145,6 +145,13 @@ files:
     - A role whose file is as it should be needs no task to find that out.
   returned: always
   type: dict
+exposed:
+  description:
+    - Those of RV(files) that others than their owner can read and that nobody else needs, the
+      compose files of stacks. Earlier versions wrote them so.
+  returned: always
+  type: list
+  elements: str
 hosts:
   description: Names of C(/etc/hosts) with the address that comes first for each.
   returned: always
@@ -196,6 +203,10 @@ WRITTEN_BY_ROLES = (
 )
 
 
+# Of these, what can hold values of somebody's environment.
+PRIVATE = WRITTEN_BY_ROLES[-1]
+
+
 def read(path: Path | str) -> str | None:
     """A file's text, or None when it is missing or not ours to read."""
     try:
@@ -214,6 +225,15 @@ def file_hashes() -> dict[str, str]:
             except OSError:
                 continue
     return hashes
+
+
+def exposed(pattern: str = PRIVATE) -> list[str]:
+    """The files of a pattern that others than their owner can read."""
+    return sorted(
+        path
+        for path in glob.glob(pattern)
+        if os.path.isfile(path) and os.stat(path).st_mode & 0o077
+    )
 
 
 def processes_by_socket() -> dict[str, str]:
@@ -356,6 +376,7 @@ def main() -> None:
         },
         commands={"nft": module.get_bin_path("nft", opt_dirs=["/usr/sbin"]) is not None},
         files=file_hashes(),
+        exposed=exposed(),
         hosts=host.parse_hosts(read("/etc/hosts") or ""),
         time_epoch=time.time(),
         **engine,

@@ -33,7 +33,7 @@ options:
         type: str
       source_hash:
         description:
-          - Hash of the sources that the image is to be built from.
+          - Hash of what the image is built from, sources, arguments and base images.
           - Whoever builds pushes the image as C(src-<source_hash>) too. If both tags have one
             digest, RV(images[].current) is true and nothing needs to be built.
         type: str
@@ -153,6 +153,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import digests
+from ansible_collections.monsterstack.swarm.plugins.module_utils.docker_config import (
+    ask_helper,
+    read_config,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -161,31 +165,6 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
 
 # Where the engine keeps what it trusts a registry by.
 CERTIFICATES = Path("/etc/docker/certs.d")
-
-
-def ask_helper(module: AnsibleModule, program: str, registry: str) -> Mapping[str, Any] | None:
-    """One of the Docker command's credential helpers; None when it knows nothing."""
-    path = module.get_bin_path(f"docker-credential-{program}")
-    if not path:
-        return None
-    rc, answer, _err = module.run_command([path, "get"], data=registry, binary_data=True)
-    try:
-        known = json.loads(answer) if rc == 0 else None
-    except ValueError:
-        return None
-    return known if isinstance(known, dict) else None
-
-
-def read_config(module: AnsibleModule) -> dict[str, Any]:
-    """config.json, empty when there is none."""
-    path = Path(module.params["docker_config"]) / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=f"{path} cannot be used: {error}. Repair it, or log in again.")
-    return config if isinstance(config, dict) else {}
 
 
 def list_tags(name: str, login: Mapping[str, str] | None, timeout: float) -> list[str] | None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.images import (
+    identified_builds,
     ignore_patterns,
     image_references,
     is_ignored,
     kept_images,
     path_in_registry,
+    planned_builds,
     refusals,
     split_reference,
     tree_hash,
@@ -60,6 +62,17 @@ IGNORED = {
     "only at the top": ("a/README.md", "README.md", False),
     "a list of what is let in": ("a.py", "*\n!*.py", False),
     "a list of what is let in, the rest": ("a.txt", "*\n!*.py", True),
+    "two stars in the middle": ("a/b/c/x.pyc", "a/**/x.pyc", True),
+    "two stars in the middle, no folder": ("a/x.pyc", "a/**/x.pyc", True),
+    "two stars at the end": ("a/b/c", "a/**", True),
+    "let in below two stars": ("a/b/keep", "a\n!a/**/keep", False),
+    "one character": ("ab", "a?", True),
+    "one character is no slash": ("a/b", "a?b", False),
+    "a class": ("a1", "a[0-9]", True),
+    "not in a class, as Go writes it": ("ab", "a[^0-9]", True),
+    "a star that is meant": ("a*", "a\\*", True),
+    "a star that is meant is no other": ("ab", "a\\*", False),
+    "from the top": ("x/a", "/a", False),
     "a folder that is let in": ("templates/a.html", "*\n!templates/", False),
     "let in and left out again": ("templates/a.pyc", "*\n!templates\n**/*.pyc", True),
     "a comment": ("a.py", "# a.py\n\n", False),
@@ -98,6 +111,24 @@ def _edit_ignored(folder: Path) -> None:
     (folder / "tests" / "t.py").write_text("2")
 
 
+def _edit_dockerfile(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("tests\nDockerfile\n")
+    (folder / "Dockerfile").write_text("FROM scratch\nLABEL patched=yes\n")
+
+
+def _delete(folder: Path) -> None:
+    (folder / "a.py").unlink()
+
+
+def _link(folder: Path) -> None:
+    (folder / "current").symlink_to("nowhere")
+
+
+def _commit(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("x")
+
+
 def _compile(folder: Path) -> None:
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "a.pyc").write_text("x")
@@ -107,6 +138,10 @@ EDITS = {
     "content": (_edit, True),
     "name": (_rename, True),
     "mode": (_make_executable, True),
+    "the Dockerfile": (_edit_dockerfile, True),
+    "deleted": (_delete, True),
+    "a link": (_link, True),
+    "history": (_commit, False),
     "an ignored file": (_edit_ignored, False),
     "what Python leaves": (_compile, False),
 }
@@ -117,6 +152,24 @@ def test_tree_hash(context: Path, edit: object, changes: bool) -> None:
     before = tree_hash(context)
     edit(context)  # type: ignore[operator]
     assert (tree_hash(context) != before) is changes
+
+
+@pytest.mark.fault("A10")
+def test_a_dockerfile_that_docker_ignores_is_a_source_all_the_same(context: Path) -> None:
+    (context / ".dockerignore").write_text("**\n!*.py\n")  # as app/ has it
+    before = tree_hash(context)
+    (context / "Dockerfile").write_text("FROM scratch\nLABEL patched=yes\n")
+    assert tree_hash(context) != before
+
+
+@pytest.mark.fault("A10")
+def test_a_checkout_below_a_hidden_folder_has_sources_too(tmp_path: Path) -> None:
+    folder = tmp_path / ".git" / "app"
+    folder.mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    before = tree_hash(folder)
+    (folder / "a.py").write_text("1")
+    assert tree_hash(folder) != before
 
 
 def test_tree_hash_without_a_dockerfile(tmp_path: Path) -> None:
@@ -140,7 +193,94 @@ def test_wanted_images(context: Path) -> None:
         ("page", "reg:5443/shop/page", "1.0", True),
         ("redis", "docker.io/library/redis", "8.0", False),
     ]
-    assert wanted[0]["image"]["source_hash"] == tree_hash(context)
+    assert wanted[0]["context"] == str(context)
+
+
+def test_wanted_images_needs_no_sources_of_who_pulls(tmp_path: Path) -> None:
+    build = {"page": {"context": "nowhere", "repository": "shop/page"}}
+    wanted = wanted_images(build, {}, {}, "reg:5443", "1.0", str(tmp_path))
+    assert [one["key"] for one in wanted] == ["page"]
+
+
+PYTHON = "docker.io/library/python:3.13-slim"
+
+
+def missing(context: Path, tag: str = "2.0") -> list[dict[str, Any]]:
+    build = {"page": {"context": context.name, "repository": "shop/page"}}
+    return wanted_images(build, {}, {}, "reg:5443", tag, str(context.parent))
+
+
+def based(digest: str | None, reference: str = PYTHON) -> dict[str, Any]:
+    return {"reference": reference, "exists": digest is not None, "digest": digest}
+
+
+def identity(
+    context: Path,
+    digest: str | None = DIGEST,
+    args: dict[str, Any] | None = None,
+    tag: str = "2.0",
+    local: tuple[dict[str, Any], ...] = (),
+) -> str | None:
+    """What the build would be called; None when it cannot be called anything."""
+    plans = planned_builds(missing(context, tag), args or {})
+    found = identified_builds(plans, [based(digest, base) for base in plans[0]["bases"]], local)
+    return found[0]["image"].get("source_hash")  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def python(context: Path) -> Path:
+    (context / "Dockerfile").write_text(f"ARG BASE={PYTHON}\nFROM $BASE\nARG COLOUR=red\n")
+    return context
+
+
+COPY = {"Id": "sha256:" + "11" * 32, "RepoTags": ["python:3.13-slim"]}
+OTHER: dict[str, tuple[dict[str, Any], bool]] = {
+    "nothing": ({}, False),
+    "a patched base image": ({"digest": "sha256:" + "cd" * 32}, True),
+    "another base image": ({"args": {"BASE": "python:3.14-slim"}}, True),
+    "another argument": ({"args": {"COLOUR": "blue"}}, True),
+    "an argument that the Dockerfile does not know": ({"args": {"SIZE": "1"}}, False),
+    "a tag that the Dockerfile does not know": ({"tag": "3.0"}, False),
+    "no registry, but a copy": ({"digest": None, "local": (COPY,)}, True),
+}
+
+
+@pytest.mark.fault("A10")
+@pytest.mark.parametrize(("change", "other"), OTHER.values(), ids=OTHER)
+def test_what_makes_another_image(python: Path, change: dict[str, Any], other: bool) -> None:
+    before = identity(python)
+    after = identity(python, **change)
+    assert before
+    assert after
+    assert (before != after) is other
+
+
+@pytest.mark.fault("A10")
+def test_a_tag_that_is_built_in_makes_another_image(python: Path) -> None:
+    with (python / "Dockerfile").open("a") as file:
+        file.write("ARG VERSION\nENV VERSION=$VERSION\n")
+    assert identity(python, tag="2.0") != identity(python, tag="3.0")
+
+
+def test_what_stands_on_an_unknown_base_is_never_taken_for_the_same(python: Path) -> None:
+    assert identity(python, digest=None) is None
+
+
+@pytest.mark.parametrize(("digest", "pull"), [(DIGEST, True), (None, False)], ids=["has", "lacks"])
+def test_the_registrys_base_is_pulled_where_it_has_one(
+    python: Path, digest: str | None, pull: bool
+) -> None:
+    plans = planned_builds(missing(python), {})
+    assert plans[0]["bases"] == [PYTHON]
+    assert plans[0]["args"] == {"VERSION": "2.0"}
+    found = identified_builds(plans, [based(digest)], [COPY])
+    assert found[0]["pull"] is pull
+
+
+def test_planned_builds_names_what_cannot_be_built(context: Path) -> None:
+    (context / "Dockerfile").write_text("ARG BASE\nFROM $BASE\n")
+    with pytest.raises(ValueError, match=r"page \(.*app\): FROM \$BASE: names no image"):
+        planned_builds(missing(context), {})
 
 
 def test_wanted_images_of_an_archive_live_in_our_registry() -> None:

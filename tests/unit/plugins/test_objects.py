@@ -67,6 +67,28 @@ def test_obsolete_spares_what_is_used_kept_or_not_ours() -> None:
     assert objects.obsolete(there, used, "secret", ["s_kept"]) == {"id-s_old": "s_old"}
 
 
+GOING_BACK = {
+    "updating": True,
+    "paused": True,
+    "rollback_started": True,
+    "rollback_paused": True,
+    "completed": False,
+    "rollback_completed": False,
+    None: False,
+}
+
+
+@pytest.mark.fault("C13")
+@pytest.mark.parametrize(("state", "needed"), GOING_BACK.items(), ids=map(str, GOING_BACK))
+def test_what_a_service_may_go_back_to_is_used(state: str | None, needed: bool) -> None:
+    updated = {
+        **service(Secrets=[{"SecretName": "s_new"}]),
+        "PreviousSpec": service(Secrets=[{"SecretName": "s_old"}])["Spec"],
+        "UpdateStatus": {"State": state},
+    }
+    assert ("s_old" in objects.used_names([updated], "secret")) is needed
+
+
 def test_names_of_many_are_those_of_each() -> None:
     values = {"db": "s3cret", "pin": 1234}
     assert objects.full_names("shop", values, "key") == {
