@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.galaxy.dependency_resolution.versioning import meets_requirements
 
 ROOT = Path(__file__).resolve().parents[1]
 ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
@@ -118,6 +119,51 @@ def test_dependencies_are_said_once_and_used() -> None:
     used -= {"ansible.module_utils", "ansible.errors", "ansible.plugins", "ansible.utils"}
     used -= {"ansible.template", "ansible.parsing", "ansible.playbook"}
     assert used == set(dependencies)
+
+
+SCENARIO_ROW = re.compile(r"^\| `(\w+)` \|.*\| ([0-9a-f]{7,40}|-) \|[^|]*\|$", re.M)
+CLAIM = re.compile(
+    r"(in one go|never ran|not (yet )?run on machines|has not run|not run as a whole|not run again)"
+)
+
+
+@pytest.mark.fault("C20")
+def test_one_page_says_which_scenario_passed_and_names_all_of_them() -> None:
+    rows = SCENARIO_ROW.findall(text_of(Path("docs/measurements.md")))
+    scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    assert {name for name, _commit in rows} == scenarios
+    assert len(rows) == len(scenarios)
+
+
+@pytest.mark.fault("C20")
+def test_no_other_page_says_which_scenario_ran() -> None:
+    pages = [path for path in FILES if path.suffix == ".md" and path.name != "measurements.md"]
+    found = [
+        f"{path}: {line}"
+        for path in pages
+        for line in text_of(path).split("\n")
+        if CLAIM.search(line)
+    ]
+    assert found == []
+
+
+BOUNDS = {"4.8.5": False, "4.8.7": True, "5.0.2": False, "5.0.6": True, "5.4.0": True}
+
+
+@pytest.mark.fault("C19")
+@pytest.mark.parametrize(("version", "taken"), BOUNDS.items(), ids=BOUNDS)
+def test_galaxy_brings_a_community_docker_for_docker_29(version: str, taken: bool) -> None:
+    wanted = load("galaxy.yml")["dependencies"]["community.docker"]
+    assert meets_requirements(version, wanted) is taken
+
+
+@pytest.mark.fault("C19")
+def test_what_the_oldest_community_docker_does_wrong_changes_nothing() -> None:
+    """requirements.in: 4.8.5 calls each pulled image changed, with Docker 29.2 and newer."""
+    pulling = [str(path) for path in FILES if "docker_image_pull:" in text_of(path)]
+    assert [path for path in pulling if path.endswith(".yml")] == [
+        "roles/images/tasks/build_one.yml"
+    ]
 
 
 def test_the_oldest_ansible_is_the_one_that_is_tested() -> None:

@@ -14,6 +14,7 @@ from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import inventory_labels
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -99,9 +100,6 @@ class ActionModule(ActionBase):
             names = args[group]
             for name in task_vars["groups"].get(group, []) if names is None else names:
                 variables = task_vars["hostvars"][name]
-                zone = variables.get("zone")
-                labels = {"zone": str(zone)} if zone not in (None, "") else {}
-                labels |= {k: str(v) for k, v in (variables.get("node_labels") or {}).items()}
                 info = variables.get(args["info_variable"]) or {}
                 address = variables.get("ansible_host")
                 hosts.append(
@@ -110,7 +108,7 @@ class ActionModule(ActionBase):
                         group=group,
                         address=str(address) if address else None,
                         local=variables.get("ansible_connection") == "local",
-                        labels=labels,
+                        labels=inventory_labels(variables),
                         availability=variables.get("node_availability"),
                         variables=frozenset(variables),
                         ssh_port=int(variables.get("ansible_port") or 22),

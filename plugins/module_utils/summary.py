@@ -7,6 +7,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import label_text
+
+
+def inventory_labels(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The labels that an inventory gives a host by `zone` and `node_labels`.
+
+    Whoever asks for a host's zone reads it here. A zone without a name (missing, empty, null) is no
+    zone: no label, and nothing to spread over.
+    """
+    labels = {"zone": variables.get("zone"), **(variables.get("node_labels") or {})}
+    if labels["zone"] is None or not str(labels["zone"]).strip():
+        del labels["zone"]
+    return {name: label_text(value) for name, value in labels.items()}
+
 
 def node_specs(
     hostvars: Mapping[str, Mapping[str, Any]],
@@ -28,10 +42,9 @@ def node_specs(
     for name in nodes:
         host = hostvars[name]
         info = host.get(info_variable) or {}
-        labels = {"zone": host["zone"]} if "zone" in host else {}
         spec: dict[str, Any] = {
             "hostname": info.get("hostname") or name,
-            "labels": {**labels, **host.get("node_labels", {})},
+            "labels": inventory_labels(host),
             "pins": [label for label, candidates in pins.items() if name in candidates],
         }
         if "node_availability" in host:
@@ -110,7 +123,7 @@ def release_summary(
     for name in nodes:
         host = hostvars[name]
         info = host.get(info_variable) or {}
-        zones[info.get("hostname") or name] = str(host.get("zone", ""))
+        zones[info.get("hostname") or name] = inventory_labels(host).get("zone", "")
         addresses.append(str(host.get("ansible_host", name)))
     lines = [f"stack {stack}, release {tag}: {result['verdict']} ({_changes(running, tag, asked)})"]
     for name, service in sorted(result["services"].items()):

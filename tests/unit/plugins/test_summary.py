@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import (
+    InventoryHost,
+    check_placement_variables,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import (
+    inventory_labels,
     node_addresses,
     node_specs,
     release_summary,
@@ -30,6 +35,45 @@ def test_node_specs() -> None:
             "inherits": "old",
         },
     ]
+
+
+NO_ZONE: dict[str, dict[str, Any]] = {
+    "not said": {},
+    "empty": {"zone": ""},
+    "null": {"zone": None},
+    "a space": {"zone": " "},
+    "empty as a label": {"zone": "a", "node_labels": {"zone": ""}},
+}
+
+
+@pytest.mark.fault("C15")
+@pytest.mark.parametrize("variables", NO_ZONE.values(), ids=NO_ZONE)
+def test_a_zone_without_a_name_is_none_for_everybody(variables: dict[str, Any]) -> None:
+    assert "zone" not in inventory_labels(variables)
+    assert node_specs({"n": variables}, ["n"], {})[0]["labels"] == {}
+    lines = release_summary(
+        RESULT, "shop", "1", False, {"current": None}, {"w1": variables}, ["w1"], 80, {}
+    )
+    assert "zone" not in "".join(lines[:2])
+    one = InventoryHost("w1", "workers", "192.0.2.1", labels=inventory_labels(variables))
+    other = InventoryHost("w2", "workers", "192.0.2.2", labels={"zone": "b"})
+    assert check_placement_variables([one], False) == []
+    assert [f.where for f in check_placement_variables([one, other], False)] == ["w1/zone"]
+
+
+ZONES: dict[str, tuple[dict[str, Any], str]] = {
+    "a word": ({"zone": "a"}, "a"),
+    "a number": ({"zone": 0}, "0"),
+    "a label": ({"node_labels": {"zone": "b"}}, "b"),
+    "the label counts more": ({"zone": "a", "node_labels": {"zone": "b"}}, "b"),
+    "yes": ({"zone": True}, "true"),
+}
+
+
+@pytest.mark.fault("C15")
+@pytest.mark.parametrize(("variables", "zone"), ZONES.values(), ids=ZONES)
+def test_a_zone(variables: dict[str, Any], zone: str) -> None:
+    assert inventory_labels(variables)["zone"] == zone
 
 
 RESULT = {
