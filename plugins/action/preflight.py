@@ -63,6 +63,7 @@ class ActionModule(ActionBase):
                         "remedy": {"type": "str", "required": True},
                     },
                 },
+                "stack_folders": {"type": "list", "elements": "str", "default": []},
                 "known_variables": {"type": "list", "elements": "str", "default": []},
                 "words": {"type": "dict", "default": {}},
                 "memory_min_mb": {"type": "int", "default": 400},
@@ -133,11 +134,13 @@ class ActionModule(ActionBase):
             )
         known, roles = self._role_variables()
         words = {name: preflight.Word(**word) for name, word in args["words"].items()}
+        stacks = preflight.stack_names(args["stack_folders"]) | {args["stack"]} - {""}
         known |= {*args["known_variables"], *words, *HOST_VARIABLES}
+        known |= preflight.stack_variables(stacks)
         misspelt = preflight.check_typed(load_extra_vars(self._loader), known)
         said = {finding.where for finding in misspelt}
         hosts = [dataclasses.replace(host, variables=host.variables - said) for host in hosts]
-        prefixes = [f"{name}_" for name in [*roles, "monsterstack", args["stack"]] if name]
+        prefixes = [f"{name}_" for name in [*roles, *sorted(stacks)]]
         given = {
             name: self._templar.template(task_vars[name]) for name in words if name in task_vars
         }

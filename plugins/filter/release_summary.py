@@ -43,7 +43,7 @@ options:
     elements: str
     required: true
   port:
-    description: The published port of the page.
+    description: The published port of the page; V(0) for a stack without one.
     type: int
     required: true
   cluster:

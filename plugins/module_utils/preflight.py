@@ -9,6 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import Compose, Service
@@ -38,6 +39,8 @@ DISK_MIN = 200 * 2**20  # bytes
 ON_WORKERS = Constraint("node.role", False, "worker")
 LABEL = "node.labels."
 ZONE = "zone"
+# What an inventory lays over a stack's own values: NAME_settings and so on.
+STACK_VARIABLES = ("settings", "images", "build_args", "secrets")
 
 
 @dataclass(frozen=True)
@@ -281,6 +284,16 @@ def _misread_number(value: Any, word: Word) -> str | None:
         return None
     upper = f" to {word.most:g}" if word.most != float("inf") else " up"
     return f"Write a {'whole ' if word.kind == 'whole' else ''}number from {word.least:g}{upper}."
+
+
+def stack_names(folders: Iterable[str]) -> set[str]:
+    """The stacks that lie in these folders: each is a folder with a stack.yml."""
+    return {path.parent.name for folder in folders for path in Path(folder).glob("*/stack.yml")}
+
+
+def stack_variables(stacks: Iterable[str]) -> set[str]:
+    """What an inventory may say of these stacks, whichever of them a run is about."""
+    return {f"{stack}_{part}" for stack in stacks for part in STACK_VARIABLES}
 
 
 def check_typed(typed: Iterable[str], known: Iterable[str]) -> list[Finding]:

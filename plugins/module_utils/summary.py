@@ -143,5 +143,6 @@ def release_summary(
         lines.append("  one kind of node: what should run on workers only runs on the managers")
     if not cluster.get("zones"):
         lines.append("  no zones: tasks are spread over nodes, not over zones")
-    lines.append("on every node: " + "  ".join(f"http://{a}:{port}/" for a in addresses))
+    if port:
+        lines.append("on every node: " + "  ".join(f"http://{a}:{port}/" for a in addresses))
     return lines

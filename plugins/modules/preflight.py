@@ -102,6 +102,13 @@ options:
         description: What to do.
         type: str
         required: true
+  stack_folders:
+    description:
+      - Folders on the controller that hold stacks, each a folder with a C(stack.yml).
+      - What an inventory says of any of them, C(NAME_settings) and the like, is no mistake.
+    type: list
+    elements: str
+    default: []
   known_variables:
     description: Names of variables that are read beside the inputs of the collection's roles.
     type: list
@@ -200,6 +207,7 @@ def main() -> None:
                     "remedy": {"type": "str", "required": True},
                 },
             },
+            "stack_folders": {"type": "list", "elements": "str", "default": []},
             "known_variables": {"type": "list", "elements": "str", "default": []},
             "words": {"type": "dict", "default": {}},
             "memory_min_mb": {"type": "int", "default": 400},
