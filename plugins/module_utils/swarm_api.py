@@ -71,6 +71,29 @@ def update(
     return spec
 
 
+def rewrite(
+    engine: Engine, path: str, why_not: Callable[[dict[str, Any]], str], headers: dict[str, str]
+) -> str:
+    """Write the spec of `/services/ID` that is there once more, for what only the headers carry.
+
+    `why_not` looks at the service and says why it must be left alone, or "". Returns that text.
+    Raises EngineError.
+    """
+    for attempt in range(UPDATE_TRIES):
+        there = engine.get(path)
+        if why := why_not(there):
+            return why
+        version = {"version": str(there["Version"]["Index"])}
+        try:
+            engine.raw("POST", f"{path}/update", version, there["Spec"], headers)
+            break
+        except EngineError as error:
+            if "out of sequence" not in str(error) or attempt == UPDATE_TRIES - 1:
+                raise
+            time.sleep(0.2 * (attempt + 1))
+    return ""
+
+
 def roll(engine: Engine, service_id: str) -> None:
     """Let Swarm replace all tasks of a service, in the order and pace of its updates."""
 

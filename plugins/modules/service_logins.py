@@ -57,8 +57,8 @@ left:
   elements: str
 """
 
-import time
 from functools import partial
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -72,26 +72,20 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
-from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import UPDATE_TRIES
+from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import rewrite
 
 
 def hand_over(engine: Engine, service_id: str, registry: str, header: dict[str, str]) -> str:
-    """Write a service's spec once more with a login; why it was left alone, or ""."""
-    for attempt in range(UPDATE_TRIES):
-        there = engine.get(f"/services/{service_id}")
+    """Give a service a login; why it was left alone, or ""."""
+
+    def why_not(service: dict[str, Any]) -> str:
         # What has begun since the list was made counts.
-        renewed, left = logins.at_registry([there], registry)
-        if not renewed:
-            return "".join(left)
-        version = {"version": str(there["Version"]["Index"])}
-        try:
-            engine.raw("POST", f"/services/{service_id}/update", version, there["Spec"], header)
-            break
-        except EngineError as error:
-            if "out of sequence" not in str(error) or attempt == UPDATE_TRIES - 1:
-                raise
-            time.sleep(0.2 * (attempt + 1))
-    return ""
+        renewed, left = logins.at_registry([service], registry)
+        return (
+            "" if renewed else "".join(left) or f"{service['Spec']['Name']}: has another image now."
+        )
+
+    return rewrite(engine, f"/services/{service_id}", why_not, header)
 
 
 def main() -> None:
