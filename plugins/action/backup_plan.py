@@ -38,6 +38,7 @@ class ActionModule(ActionBase):
                 "looked_variable": {"type": "str", "default": "__looked"},
                 "volumes": {"type": "list", "elements": "dict", "default": []},
                 "not_kept": {"type": "list", "elements": "str", "default": []},
+                "force": {"type": "bool", "default": False},
                 "manifest": {"type": "dict"},
                 "archive": {"type": "str", "default": "the archive"},
             }
@@ -50,7 +51,7 @@ class ActionModule(ActionBase):
                 for host in hosts
             }
             at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at)
+            plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at, args["force"])
         else:
             plan = plan_restore(hosts, args["manifest"], args["archive"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}

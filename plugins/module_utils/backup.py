@@ -31,11 +31,14 @@ def plan_backup(
     volumes: Sequence[Mapping[str, Any]],
     not_kept: Sequence[str],
     at: str,
+    force: bool = False,
 ) -> BackupPlan:
     """What to copy from where; `looked` is node_archive's result by host, `at` the time.
 
     The leader is left alone where there is another manager, and of the others the one with the
-    fewest tasks is taken: its containers stop with its engine.
+    fewest tasks is taken: its containers stop with its engine. Of two managers none can be spared;
+    the swarm is then without a quorum for the seconds of the copy, and so it is with `force` where
+    too few of more managers answer.
     """
     plan = BackupPlan()
     nodes: Sequence[Mapping[str, Any]] = next(
@@ -60,10 +63,12 @@ def plan_backup(
             f"{chosen.name} is the only manager: while its state is copied, its engine and the "
             f"{tasks} tasks on it stand still for some seconds, and nothing can be deployed."
         )
-    elif len(managers) - 1 < total // 2 + 1:
+    elif len(managers) - 1 < total // 2 + 1 and not (force or total == 2):
         plan.errors.append(
             f"of {total} managers {len(managers)} answer: without one more, which has to stand "
-            "still while its state is copied, there would be no quorum. Start the others first."
+            "still while its state is copied, there would be no quorum. Start the others first, or "
+            "say -e force=true: then nothing can be deployed during the seconds of the copy, and "
+            "tasks run on."
         )
         return plan
     elif not followers:
@@ -72,6 +77,11 @@ def plan_backup(
     else:
         chosen = min(followers, key=lambda h: int((looked.get(h.name) or {}).get("tasks", 0)))
         tasks = int((looked.get(chosen.name) or {}).get("tasks", 0))
+        if len(managers) - 1 < total // 2 + 1:
+            plan.notices.append(
+                f"while the state of {chosen.name} is copied, {len(managers) - 1} of {total} "
+                "managers answer, which is no quorum: for some seconds nothing can be deployed."
+            )
         if tasks:
             plan.notices.append(
                 f"{chosen.name} runs {tasks} tasks, which stand still with its engine for some "

@@ -29,21 +29,45 @@ class Host:
         return (self.info or {}).get("swarm") or {}
 
     @property
+    def engine(self) -> Mapping[str, Any]:
+        return (self.info or {}).get("engine") or {}
+
+    @property
     def answers(self) -> bool:
-        return bool(self.info and (self.info.get("engine") or {}).get("running"))
+        return bool(self.engine.get("running"))
 
     @property
     def fresh(self) -> bool:
-        """Looked at, and without an engine that was ever in a swarm: it can get one and join."""
-        return self.info is not None and not self.answers and not self.swarm.get("cluster_id")
+        """Looked at, and in no swarm: no engine, one that says so itself, or no certificate.
+
+        A stopped or hung engine of a node is not fresh: its certificate is on the disk.
+        """
+        if self.info is None:
+            return False
+        if self.answers:
+            return self.swarm.get("state", "inactive") == "inactive"
+        return not self.engine.get("installed") or not (
+            self.swarm.get("node_id") or self.swarm.get("cluster_id")
+        )
 
     @property
     def usable(self) -> bool:
-        return self.answers or self.fresh
+        """Whether it can be worked with: it answers, or can be given an engine that will."""
+        can_start = self.engine.get("state") in ("absent", "stopped")
+        return self.answers or (self.fresh and can_start)
 
     @property
     def member(self) -> bool:
         return self.answers and self.swarm.get("state", "inactive") != "inactive"
+
+    @property
+    def asleep(self) -> bool:
+        """A node of a swarm, by its certificate, whose engine does not answer."""
+        return self.info is not None and not self.answers and not self.fresh
+
+    def is_not(self, node: Mapping[str, Any]) -> bool:
+        """Whether the host itself says that it is not this node of the swarm (any more)."""
+        return self.fresh or (self.member and self.swarm.get("node_id") != node["id"])
 
     @property
     def cluster_id(self) -> str:
@@ -60,6 +84,8 @@ class Wishes:
     remove: Sequence[str] = ()  # nodes to be removed, by inventory name or host name
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
+    # The volumes that each pin stands for, as far as the services that run tell: {label: [volume]}.
+    volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lose_data: bool = False  # what stood on a disk that goes is not needed
     unlocks: bool = False  # a run like this one unlocks what is locked, so it is no problem
 
@@ -119,8 +145,11 @@ def make_plan(hosts: Sequence[Host], wishes: Wishes = Wishes()) -> Plan:
     plan = Plan(unlocks=wishes.unlocks, silent=[host.name for host in hosts if not host.usable])
     for host in hosts:
         if not host.usable:
-            why = "cannot be reached" if host.info is None else "has a Docker Engine that is silent"
-            plan.notices.append(f"{host.name} {why} and is left out.")
+            if host.info is None:
+                plan.notices.append(f"{host.name} cannot be reached and is left out.")
+            else:
+                why, remedy = host.engine.get("problem"), host.engine.get("remedy")
+                plan.notices.append(f"{host.name} is left out: {why}. {remedy}")
     managers = [host for host in hosts if host.group == "managers"]
     clusters = {host.cluster_id: host for host in reversed(managers) if host.member}
     if len(clusters) > 1:
@@ -143,17 +172,31 @@ def make_plan(hosts: Sequence[Host], wishes: Wishes = Wishes()) -> Plan:
 
 
 def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> None:
-    for cluster in dict.fromkeys(host.cluster_id for host in hosts if host.member):
+    silent = [host for host in managers if not host.usable]
+    # A manager that is only silent may be the one of these workers' swarm.
+    orphans = [] if silent else [host.cluster_id for host in hosts if host.member]
+    for cluster in dict.fromkeys(orphans):
         names = ", ".join(host.name for host in hosts if host.member and host.cluster_id == cluster)
         plan.errors.append(
             f"the swarm {cluster} exists only on workers of the inventory ({names}). Add its "
             f"manager to the group managers, or run 'docker swarm leave --force' on {names}."
         )
-    silent = [host.name for host in managers if not host.usable]
-    if silent:
+    asleep = [host for host in silent if host.asleep]
+    for host in asleep:
         plan.errors.append(
-            f"nothing shows whether a swarm exists already: of {', '.join(silent)} there is no "
+            f"{host.name} is a {host.swarm.get('role') or 'node'} of the swarm {host.cluster_id}, "
+            f"by its certificate, but {host.engine.get('problem')}. {host.engine.get('remedy')}"
+        )
+    unknown = [host.name for host in silent if not host.asleep]
+    if unknown and not asleep:
+        plan.errors.append(
+            f"nothing shows whether a swarm exists already: of {', '.join(unknown)} there is no "
             "answer. Start it and its Docker Engine, or take it out of the group managers."
+        )
+    if len(managers) % 2 == 0 and managers:
+        plan.errors.append(
+            f"{len(managers)} managers keep no better quorum than {len(managers) - 1}: make the "
+            "swarm with 1, 3, 5 or 7."
         )
     if plan.errors or not managers:
         return
@@ -166,6 +209,13 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
 
 def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: Wishes) -> None:
     plan.exists, plan.cluster_id = True, cluster_id
+    count = sum(host.group == "managers" for host in hosts)
+    if count % 2 == 0:
+        # No refusal: what is left after a loss is still to be looked after.
+        plan.notices.append(
+            f"{count} managers in the inventory keep no better quorum than {count - 1}. If one was "
+            "lost, give it a successor."
+        )
     primary, nodes = _find_primary(plan, hosts, cluster_id, wishes)
     if primary:
         plan.primary = primary.name
@@ -193,13 +243,15 @@ def _plan_pins(
     listed = list(nodes.values())
     bound = ((primary.info if primary else None) or {}).get("bound_labels") or {}
     plan.data_labels = pins.data_labels([*wishes.pins, *wishes.other_pins], bound, listed)
-    volumes = {host.name: (host.info or {}).get("volumes") or [] for host in hosts if host.answers}
+    # Also those of an engine that is silent: they lie on its disk all the same.
+    volumes = {host.name: host.info.get("volumes") or [] for host in hosts if host.info}
     for label, why in pins.lost_pins(wishes.pins, bound, listed, volumes):
         if wishes.lose_data:
             plan.notices.append(f"{label} goes to another node, where what it stands for is empty.")
         else:
             (plan.errors if wishes.labels else plan.notices).append(why)
-    return replace(wishes, pins=plan.data_labels)
+    stored = {label: entry["volumes"] for label, entry in bound.items()}
+    return replace(wishes, pins=plan.data_labels, volumes={**stored, **wishes.volumes})
 
 
 def _find_primary(
@@ -227,11 +279,17 @@ def _find_primary(
     know = [h for h in hosts if h.group == "managers" and h.member and h.cluster_id == cluster_id]
     if not any(host.swarm.get("state") == "locked" for host in know):
         said = "; ".join(f"{h.name}: {h.swarm['error']}" for h in know if h.swarm.get("error"))
+        # Those are not lost: they carry the certificate, and their copy of the Raft log.
+        asleep = [h for h in hosts if h.asleep and h.cluster_id == cluster_id]
+        asleep = [host for host in asleep if host.swarm.get("role") == "manager"]
+        remedy = (
+            " ".join(f"{h.name}: {h.engine['problem']}. {h.engine['remedy']}" for h in asleep)
+            or "Start the other managers; if they are lost for good: ansible-playbook "
+            f"playbooks/recover_quorum.yml -e survivor={know[0].name}"
+        )
         plan.errors.append(
             f"the swarm {cluster_id} has no quorum: {', '.join(h.name for h in know)} belong to "
-            f"it, but none of them answers with a leader{f' ({said})' if said else ''}. Start the "
-            "other managers; if they are lost for good: ansible-playbook "
-            f"playbooks/recover_quorum.yml -e survivor={know[0].name}"
+            f"it, but none of them answers with a leader{f' ({said})' if said else ''}. {remedy}"
         )
     return None, {}
 
@@ -297,7 +355,7 @@ def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wish
     for name in wishes.remove:
         host = by_name.get(name)
         hostname = (host.info or {}).get("hostname", name) if host else name
-        own = host.swarm.get("node_id") if host and host.member else None
+        own = host.swarm.get("node_id") if host and not host.fresh else None
         found = [
             node
             for node_id, node in nodes.items()
@@ -311,7 +369,9 @@ def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wish
                 plan.errors.append(f"neither the inventory nor the swarm ({known}) has a {name}.")
         for node in found:
             alive = node["status"] != "down"
-            problem = _refuse_removal(name, host, alive, wishes) or _refuse_data(name, node, wishes)
+            problem = _refuse_removal(name, host, alive, wishes) or _refuse_removed_data(
+                name, node, alive, wishes
+            )
             if problem:
                 plan.errors.append(problem)
             entry = {"name": name, "id": node["id"], "role": node["role"], "alive": alive}
@@ -335,20 +395,87 @@ def _refuse_removal(name: str, host: Host | None, alive: bool, wishes: Wishes) -
             f"{name} is not in the inventory, so nothing can be done on the machine itself. Put it "
             "back into the inventory for the removal or, if it is gone for good, say -e dead=true."
         )
+    if host.asleep:
+        return (
+            f"{name} is reached, but {host.engine.get('problem')}, so its work cannot be moved off "
+            f"in good order. {host.engine.get('remedy')}"
+        )
     if not host.usable:
         return f"{name} does not answer. Start it or, if it is gone for good, say -e dead=true."
     return None
 
 
-def _refuse_data(name: str, node: Mapping[str, Any], wishes: Wishes) -> str | None:
-    held = [label for label in wishes.pins if (node.get("labels") or {}).get(label) == "true"]
+def _held(node: Mapping[str, Any], wishes: Wishes) -> list[str]:
+    """The pins that a node holds."""
+    labels = node.get("labels") or {}
+    return [label for label in wishes.pins if labels.get(label) == "true"]
+
+
+def _refuse_removed_data(
+    name: str, node: Mapping[str, Any], alive: bool, wishes: Wishes
+) -> str | None:
+    """Why a node that holds data must not be removed. It names no word that gives the data up:
+    the data of a living machine is there, and a dead one cannot be asked."""
+    held = _held(node, wishes)
     if not held or wishes.lose_data:
         return None
-    return (
+    text = (
         f"{name} (node {node['id']}) holds {', '.join(held)}: what is stored under that label lies "
-        "on its disk alone. Keep a copy, then say -e data=lost: the label goes on, and what it "
-        "stands for begins empty wherever the volume is not there."
+        "on its disk alone"
     )
+    if alive:
+        return (
+            f"{text}, and a removal parts it from its service. Keep the node, or move the data "
+            "first: docs/nodes.md, Data."
+        )
+    return (
+        f"{text}, and nobody can look there while it is off. Start it if it can be started; if its "
+        "disk is lost: docs/nodes.md, Data."
+    )
+
+
+def _look_for_data(
+    host: Host, node: Mapping[str, Any], wishes: Wishes
+) -> tuple[str | None, str | None]:
+    """(why a machine must not take the place of this earlier node, what to say of its data).
+
+    Only a machine that was looked at, whose disks are all there, and which lacks the volumes has
+    lost them.
+    """
+    held = _held(node, wishes)
+    if not held or wishes.lose_data:
+        return None, None
+    info = host.info or {}
+    there, missing = info.get("volumes"), info.get("unmounted") or []
+    earlier = f"the earlier {host.name} (node {node['id']}) holds {', '.join(held)}"
+    if missing:
+        return (
+            f"{earlier}, and {', '.join(missing)} is in /etc/fstab of {host.name} and not mounted: "
+            "the data may be on that disk. Mount it, restart docker and run this again."
+        ), None
+    if there is None:
+        return (
+            f"{earlier}, and this user may not look for its volumes on {host.name}. Run it with "
+            "become: true."
+        ), None
+    wanted = sorted({name for label in held for name in wishes.volumes.get(label, ())})
+    lost = [name for name in wanted if name not in there]
+    if wanted and not lost:
+        return None, (
+            f"{host.name} left the swarm and comes back with its data: {', '.join(wanted)} is on "
+            "its disk."
+        )
+    if not wanted and there:
+        return (
+            f"{earlier}. Which volume that is for, nothing here knows; {host.name} still has "
+            f"{', '.join(there)}: docs/nodes.md, Data."
+        ), None
+    gone = f"volume {', '.join(lost)}" if lost else "named volume"
+    return (
+        f"{earlier}: what was stored under that label lay on its disk alone, and on {host.name} "
+        f"there is no {gone} any more. For this node alone: playbooks/node_replace.yml -e "
+        f"node={host.name} -e data=lost. The label goes on, and what it stands for begins empty."
+    ), None
 
 
 def _plan_replacements(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wishes) -> None:
@@ -357,22 +484,24 @@ def _plan_replacements(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: 
             continue
         hostname = (host.info or {}).get("hostname")
         for node_id, node in nodes.items():
-            # A machine that says itself that it is in no swarm cannot be the node at its address.
-            gone = node["status"] == "down" or (
-                not host.member and node.get("addr") == host.address
-            )
-            if node["hostname"] != hostname or not gone or node_id == host.swarm.get("node_id"):
+            # Down alone proves nothing: a stopped engine is down. The machine itself has to say
+            # that it is not that node, and where it is at the node's address it need not be down.
+            here = host.fresh and node.get("addr") == host.address
+            gone = host.is_not(node) and (node["status"] == "down" or here)
+            if node["hostname"] != hostname or not gone:
                 continue
-            problem = _refuse_data(f"the earlier {host.name}", node, wishes)
+            problem, said = _look_for_data(host, node, wishes)
             if problem:
-                plan.errors.append(
-                    f"{problem} For this node alone: playbooks/node_replace.yml -e "
-                    f"node={host.name} -e data=lost."
-                )
+                plan.errors.append(problem)
+            if said:
+                plan.notices.append(said)
             plan.replace.append({"name": host.name, "id": node_id, "role": node["role"]})
             plan.notices.append(
                 f"{host.name} was installed anew: site.yml removes its earlier node ({node_id}), "
                 "and the new one takes over its labels."
+                if not said
+                else f"site.yml removes the earlier node of {host.name} ({node_id}), and the new "
+                "one takes over its labels."
             )
     for name in wishes.replace:
         if name not in [entry["name"] for entry in plan.replace]:
@@ -414,7 +543,7 @@ def _check_roles(plan: Plan, nodes: Nodes) -> None:
 
 
 def _notice_nodes(plan: Plan, hosts: Sequence[Host], nodes: Nodes) -> None:
-    ours = {host.swarm.get("node_id"): host.name for host in hosts if host.answers}
+    ours = {host.swarm.get("node_id"): host.name for host in hosts if not host.fresh}
     known = [entry["id"] for entry in plan.replace + plan.remove]
     for node_id, node in nodes.items():
         name = ours.get(node_id, node["hostname"])

@@ -157,8 +157,8 @@ def check_answers(case: Case, explained: Explained) -> list[Finding]:
             if not host.info["engine"]["installed"]:
                 text, remedy = "it has no Docker Engine", "Run site.yml."
             else:
-                text = "its Docker Engine does not answer"
-                remedy = "On it: systemctl start docker; journalctl -u docker -n 50 says why not."
+                text = str(host.info["engine"]["problem"])
+                remedy = str(host.info["engine"]["remedy"])
             findings.append(error(host.name, text, remedy))
         elif host.name not in case.checkups:
             remedy = "Its message stands above; what follows says nothing of this node."

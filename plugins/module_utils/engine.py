@@ -11,12 +11,16 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 # The newest interface these modules were written against; older engines get their own.
 NEWEST_API = (1, 45)
+# The first request of a client asks nothing that takes time: an engine that lets it wait longer
+# hangs. Seen: dockerd under SIGSTOP lets every connection open and answers none.
+PING_SECONDS = 10.0
 
 ENGINE_OPTIONS: dict[str, Any] = {"docker_host": {"type": "str", "default": DEFAULT_HOST}}
 
@@ -44,9 +48,14 @@ class _SocketConnection(http.client.HTTPConnection):
 
 
 class Engine:
-    """A client of one engine; `timeout` is in seconds and holds for every request."""
+    """A client of one engine; `timeout` is in seconds and holds for every request.
 
-    def __init__(self, docker_host: str = DEFAULT_HOST, timeout: float = 30) -> None:
+    All requests together end within `within` seconds, if that is given.
+    """
+
+    def __init__(
+        self, docker_host: str = DEFAULT_HOST, timeout: float = 30, within: float | None = None
+    ) -> None:
         if not docker_host.startswith("unix://"):
             raise EngineError(
                 0,
@@ -55,12 +64,14 @@ class Engine:
             )
         self._path = docker_host.removeprefix("unix://")
         self._timeout = timeout
+        self._end = None if within is None else time.monotonic() + within
         self._prefix: str | None = None
         self.api_version = ""
 
     def _negotiate(self) -> str:
         if self._prefix is None:
-            _body, headers = self._send("GET", "/_ping", None, {}, self._timeout, 1024)
+            seconds = min(self._timeout, PING_SECONDS)
+            _body, headers = self._send("GET", "/_ping", None, {}, seconds, 1024)
             self.api_version = headers.get("api-version", "1.41")
             own = tuple(int(part) for part in self.api_version.split("."))
             self._prefix = f"/v{'.'.join(map(str, min(own, NEWEST_API)))}"
@@ -75,6 +86,9 @@ class Engine:
         timeout: float,
         limit: int | None,
     ) -> tuple[bytes, dict[str, str]]:
+        if self._end is not None:
+            # Never 0: that would mean not to wait at all.
+            timeout = min(timeout, max(0.1, self._end - time.monotonic()))
         connection = _SocketConnection(self._path, timeout)
         try:
             connection.request(method, path, body, headers)

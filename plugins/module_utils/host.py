@@ -10,7 +10,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import swarm_spec
@@ -156,22 +156,166 @@ def parse_daemon_json(text: str | None) -> tuple[dict[str, Any] | None, str | No
     return value, None
 
 
-def summarise_swarm(
-    info: Mapping[str, Any], certificate: Mapping[str, str | None], key: str
-) -> dict[str, Any]:
-    """The Swarm part of the engine's /info; no nodes yet.
+def parse_unit(text: str) -> dict[str, str]:
+    """`systemctl show` as {property: value}; empty where there is no systemd."""
+    lines = (line.partition("=") for line in text.splitlines())
+    return {key: value for key, separator, value in lines if separator}
 
-    The certificate in `swarm-node.crt` knows the role where no manager answers, and its private
-    `key` whether managers are locked: then it is encrypted. The key itself goes no further.
+
+def journal_lines(text: str, most: int = 3) -> list[str]:
+    """The last different lines of a journal: each start of an engine that cannot says the same."""
+    noise = "environment variable evaluates to an empty string"
+    lines = [line.strip()[:300] for line in text.splitlines() if noise not in line]
+    return list(dict.fromkeys(line for line in reversed(lines) if line))[:most][::-1]
+
+
+def engine_state(installed: bool, answers: bool, unit: Mapping[str, str]) -> str:
+    """What an engine does: absent, running, stopped, starting, failed, hung or silent.
+
+    `unit` is what systemd says of docker.service. Seen: a dockerd that is stopped with SIGSTOP is
+    active for systemd; one that cannot read its daemon.json is started again three times and is
+    "activating (auto-restart)" between them; `silent` is one that nothing is known of.
     """
-    swarm = info.get("Swarm") or {}
-    member = swarm.get("LocalNodeState", "inactive") != "inactive"
+    if answers:
+        return "running"
+    if not installed:
+        return "absent"
+    active, sub = unit.get("ActiveState", ""), unit.get("SubState", "")
+    if active == "activating":
+        return "failed" if sub == "auto-restart" else "starting"
+    known = {"active": "hung", "failed": "failed", "inactive": "stopped", "deactivating": "stopped"}
+    return known.get(active, "silent")
+
+
+# What is said of an engine in each state, and what helps; none of it touches data.
+_SILENT = {
+    "stopped": ("its Docker Engine is stopped", "Run site.yml, which starts it."),
+    "starting": ("its Docker Engine is still starting", "Wait a minute, then run this again."),
+    "failed": (
+        "its Docker Engine cannot start",
+        "Mend what its journal says (on it: journalctl -u docker -n 50), then run site.yml.",
+    ),
+    "hung": (
+        "its Docker Engine runs and does not answer",
+        "On it: journalctl -u docker -n 50; systemctl restart docker ends it and starts it anew.",
+    ),
+    "silent": (
+        "its Docker Engine does not answer",
+        "On it: systemctl status docker; journalctl -u docker -n 50.",
+    ),
+}
+
+
+def engine_problem(state: str, journal: Iterable[str]) -> tuple[str | None, str | None]:
+    """(what is wrong with an engine, what to do), or (None, None) when nothing is.
+
+    The last lines of its journal say why it cannot start.
+    """
+    if state not in _SILENT:
+        return None, None
+    problem, remedy = _SILENT[state]
+    said = " / ".join(journal)
+    return f"{problem}: {said}" if said else problem, remedy
+
+
+def data_roots(daemon_json: str | None, units: Iterable[str]) -> list[str]:
+    """Where a silent engine may keep its data, the likeliest first.
+
+    `daemon_json` may be what the engine itself cannot read; `units` are the texts of docker.service
+    and what is dropped beside it, whose command line wins.
+    """
+    found: list[str] = []
+    for unit in units:
+        found += re.findall(r"(?:--data-root|--graph|-g)[= ]+[\"']?(/[^\s\"']+)", unit)
+    found.reverse()  # what systemd reads last counts
+    found += re.findall(r"\"data-root\"\s*:\s*\"(/[^\"]*)\"", daemon_json or "")
+    return list(dict.fromkeys([*found, "/var/lib/docker"]))
+
+
+def named_volumes(names: Iterable[str]) -> list[str]:
+    """Of what lies in an engine's folder of volumes, those that people named.
+
+    Docker gives a volume without a name 64 hexadecimal digits, and keeps its own records beside.
+    """
+    own = ("metadata.db", "backingFsBlockDev")
+    return sorted(n for n in names if n not in own and not re.fullmatch(r"[0-9a-f]{64}", n))
+
+
+def missing_mounts(fstab: str, mounts: str, folder: str) -> list[str]:
+    """Mount points of fstab(5) at, above or below a folder that /proc/self/mounts lacks.
+
+    A disk that did not come back after a boot leaves an empty folder in its place.
+    """
+    there = {line.split()[1] for line in mounts.splitlines() if len(line.split()) > 1}
+    found: list[str] = []
+    for line in fstab.splitlines():
+        fields = line.partition("#")[0].split()
+        if len(fields) < 3 or fields[2] == "swap" or fields[1] in there:
+            continue
+        point = fields[1].rstrip("/") or "/"
+        above = folder == point or folder.startswith(f"{point.rstrip('/')}/")
+        if above or point.startswith(f"{folder.rstrip('/')}/"):
+            found.append(point)
+    return found
+
+
+def summarise_engine(
+    info: Mapping[str, Any] | None,
+    *,
+    installed: bool,
+    unit: Mapping[str, str],
+    journal: Sequence[str],
+    daemon_json: str | None,
+    data_root: str,
+    error: str | None,
+    api_version: str | None = None,
+    settings_unread: bool = False,
+) -> dict[str, Any]:
+    """The engine's part of host_info; `info` is its /info, None when it is silent."""
+    settings, problem = parse_daemon_json(daemon_json)
+    asked = info or {}
+    state = engine_state(installed, info is not None, unit)
+    told, remedy = engine_problem(state, journal)
+    return {
+        "installed": installed or info is not None,
+        "running": info is not None,
+        "state": state,
+        "problem": told,
+        "remedy": remedy,
+        "version": asked.get("ServerVersion"),
+        "api_version": api_version if info is not None else None,
+        "live_restore": bool(asked.get("LiveRestoreEnabled", (settings or {}).get("live-restore"))),
+        "data_root": asked.get("DockerRootDir") or data_root,
+        "daemon_json": settings,
+        "daemon_json_error": problem,
+        "error": error,
+        "settings_unread": settings_unread and info is not None,
+    }
+
+
+def summarise_swarm(
+    info: Mapping[str, Any] | None, certificate: Mapping[str, str | None], key: str
+) -> dict[str, Any]:
+    """The Swarm part of the engine's /info; no nodes yet. `info` is None when it is silent.
+
+    The certificate in `swarm-node.crt` knows cluster, node and role where nobody can be asked: an
+    engine that is stopped or hangs is still this node, and its state is then "unknown". Only an
+    engine that says itself that it is in no swarm makes an old certificate count for nothing.
+    The private `key` shows whether managers are locked: then it is encrypted. The key itself goes
+    no further.
+    """
+    swarm = (info or {}).get("Swarm") or {}
+    if info is None:
+        state = "unknown" if certificate.get("node_id") else "inactive"
+    else:
+        state = swarm.get("LocalNodeState") or "inactive"
+    member = state != "inactive"
     cluster = (swarm.get("Cluster") or {}).get("ID")
     control = bool(swarm.get("ControlAvailable"))
     spec = (swarm.get("Cluster") or {}).get("Spec") or {}
     encryption = spec.get("EncryptionConfig") or {}
     return {
-        "state": swarm.get("LocalNodeState") or "inactive",
+        "state": state,
         "node_id": swarm.get("NodeID") or (certificate.get("node_id") if member else None),
         "node_addr": swarm.get("NodeAddr") or None,
         "control_available": control,

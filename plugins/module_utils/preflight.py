@@ -36,6 +36,7 @@ AVAILABILITIES = ("active", "pause", "drain")
 MOST_MANAGERS = 7
 CLOCK_LIMIT = 5.0
 DISK_MIN = 200 * 2**20  # bytes
+PYTHON_MIN = (3, 11)  # for modules, on the hosts; tests/config.yml says the same to ansible-test
 ON_WORKERS = Constraint("node.role", False, "worker")
 LABEL = "node.labels."
 ZONE = "zone"
@@ -99,9 +100,6 @@ def check_groups(hosts: Sequence[InventoryHost]) -> list[Finding]:
     elif count > MOST_MANAGERS:
         text = f"{count} managers agree slower and survive no more than people can look after"
         findings.append(error("managers", text, "Use at most 7, and make the others workers."))
-    elif count % 2 == 0:
-        text = f"{count} managers keep no better quorum than {count - 1}: use 1, 3, 5 or 7"
-        findings.append(error("managers", text, ""))
     workers = {host.name for host in hosts if host.group == "workers"}
     for name in dict.fromkeys(managers):
         if name in workers:
@@ -394,6 +392,13 @@ def check_hosts(
             else:
                 remedy = "Use Debian 12 or 13, or install a Docker Engine on it yourself."
                 findings.append(error(host.name, text, remedy))
+        if _version(info["python"]) < PYTHON_MIN:
+            text = f"its Python is {info['python']}"
+            remedy = (
+                "The modules need 3.11 or newer on the hosts: install one there and name it with "
+                "ansible_python_interpreter."
+            )
+            findings.append(error(host.name, text, remedy))
         if info["memory_bytes"] < memory_min:
             text = f"has {mebibytes(info['memory_bytes'])} of memory"
             remedy = f"Give it {mebibytes(memory_min)} or more."
@@ -409,7 +414,11 @@ def check_hosts(
             findings.append(error(host.name, text, remedy))
         if engine["daemon_json_error"]:
             text = f"/etc/docker/daemon.json cannot be read: {engine['daemon_json_error']}"
-            findings.append(error(host.name, text, "Correct or remove the file."))
+            remedy = "Correct the file; the engine's own settings are in it."
+            # An engine that cannot start because of it is left out, and holds nobody else up.
+            left_out = engine["state"] not in ("running", "absent")
+            level = warning if left_out else error
+            findings.append(level(host.name, text, remedy))
         own = {entry["address"] for entry in info["addresses"]}
         if own and host.address and _is_ip(host.address) and host.address not in own:
             text = f"none of its interfaces has the address {host.address}"
@@ -419,6 +428,11 @@ def check_hosts(
     findings += _check_names(known)
     findings += _check_clocks(known)
     return findings + _check_other_stacks(known, compose, stack)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """3.11.2 and 3.13.0rc1 as (3, 11) and (3, 13)."""
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
 def _check_names(hosts: Sequence[InventoryHost]) -> list[Finding]:

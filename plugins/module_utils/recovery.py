@@ -50,6 +50,22 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
         if host.member and host.cluster_id == chosen.cluster_id and host.name != survivor
     ]
     if _leader(chosen) is None:
+        # Whoever is only stopped has its copy of the Raft log, and perhaps the newer one.
+        startable = [
+            host.name
+            for host in hosts
+            if host.asleep
+            and host.cluster_id == chosen.cluster_id
+            and host.swarm.get("role") == "manager"
+            and host.engine.get("state") in ("stopped", "starting")
+        ]
+        if startable:
+            plan.errors.append(
+                f"{', '.join(startable)} is not lost: by its certificate it is a manager of the "
+                f"swarm {plan.cluster_id}, and only its Docker Engine is stopped. Run site.yml, "
+                "which starts it; a quorum may be back then."
+            )
+            return plan
         plan.force = True
         # The certificate is the only witness of a role where no manager answers for it.
         stale = [host for host in mine if host.swarm.get("role") == "manager"]
@@ -124,7 +140,8 @@ def _unfit(chosen: Host | None, survivor: str, managers: Sequence[Host]) -> str:
     if chosen.info is None:
         return f"{survivor} cannot be reached, so nothing can be recovered from it.{instead}"
     if not chosen.answers:
-        return f"{survivor} has a Docker Engine that is silent: start it first.{instead}"
+        problem, remedy = chosen.engine.get("problem"), chosen.engine.get("remedy")
+        return f"{survivor} cannot be the survivor: {problem}. {remedy}{instead}"
     if not chosen.member or chosen.swarm.get("role") != "manager":
         return f"{survivor} is no manager of a swarm, so nothing can be recovered from it.{instead}"
     return ""

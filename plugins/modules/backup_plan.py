@@ -42,6 +42,10 @@ options:
     type: list
     elements: str
     default: []
+  force:
+    description: Copy the state also where that leaves the swarm without a quorum for some seconds.
+    type: bool
+    default: false
   manifest:
     description: The manifest of an archive that is to be restored.
     type: dict
@@ -117,6 +121,7 @@ def main() -> None:
             "looked_variable": {"type": "str", "default": "__looked"},
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "not_kept": {"type": "list", "elements": "str", "default": []},
+            "force": {"type": "bool", "default": False},
             "manifest": {"type": "dict"},
             "archive": {"type": "str", "default": "the archive"},
         },

@@ -88,12 +88,15 @@ engine:
   description:
     - C(installed), C(running), C(version), C(api_version), C(live_restore), C(data_root), C(error).
     - C(settings_unread) says that daemon.json changed after the engine was started.
+    - C(state) is absent, running, stopped, starting, failed, hung or silent. C(problem) and
+      C(remedy) say what is wrong with one that does not answer, else they are null.
     - C(daemon_json) is the parsed file or null, C(daemon_json_error) says why it cannot be parsed.
   returned: always
   type: dict
 swarm:
   description:
-    - C(state) is inactive, pending, active, error or locked.
+    - C(state) is inactive, pending, active, error or locked, or unknown while the engine of a node
+      is silent. Its certificate then says C(node_id), C(cluster_id) and C(role).
     - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
       C(certificate_not_after), C(managers), C(error).
     - C(autolock) says whether this manager is locked when it restarts; false on workers.
@@ -101,6 +104,18 @@ swarm:
     - C(nodes) lists all nodes where the host is a manager that the cluster answers.
   returned: always
   type: dict
+volumes:
+  description:
+    - Names of the Docker volumes on the disk, without those that nobody named; also of an engine
+      that is silent. Null if this user may not look.
+  returned: always
+  type: list
+  elements: str
+unmounted:
+  description: Mount points of C(/etc/fstab) around the engine's data at which nothing is mounted.
+  returned: always
+  type: list
+  elements: str
 python_libraries:
   description: Which of C(docker), C(yaml) and C(jsondiff) this Python can import.
   returned: always
@@ -125,11 +140,6 @@ bound_labels:
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
-volumes:
-  description: Names of the volumes that the engine keeps on this host, those without a name aside.
-  returned: always
-  type: list
-  elements: str
 secrets:
   description: Names of the secrets in Swarm. Empty unless O(services=true) on a manager.
   returned: always
@@ -175,7 +185,6 @@ import hashlib
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import time
 from pathlib import Path
@@ -281,54 +290,78 @@ def free_bytes(path: str) -> int:
     return shutil.disk_usage(place).free
 
 
-def volumes(data_root: str) -> list[str]:
-    """Names of the volumes there; Docker calls one without a name by 64 hexadecimal digits."""
-    try:
-        names = sorted(entry.name for entry in os.scandir(f"{data_root}/volumes") if entry.is_dir())
-    except OSError:
+def unit_of_engine(module: AnsibleModule) -> dict[str, str]:
+    """What systemd says of docker.service; empty where there is no systemd."""
+    systemctl = module.get_bin_path("systemctl")
+    if not systemctl:
+        return {}
+    wanted = "ActiveState,SubState,Result,UnitFileState,FragmentPath,DropInPaths"
+    command = [systemctl, "show", "docker.service", f"--property={wanted}"]
+    return host.parse_unit(module.run_command(command)[1])
+
+
+def journal_of_engine(module: AnsibleModule) -> list[str]:
+    """What dockerd itself said last; systemd's own lines about it are left out."""
+    journalctl = module.get_bin_path("journalctl")
+    if not journalctl:
         return []
-    return [name for name in names if not re.fullmatch(r"[0-9a-f]{64}", name)]
+    command = [journalctl, "_SYSTEMD_UNIT=docker.service", "--boot", "--no-pager", "--output=cat"]
+    return host.journal_lines(module.run_command([*command, "--lines=12"])[1])
+
+
+def volumes_of_engine(data_root: str) -> list[str] | None:
+    """Names of the volumes on the disk, also while no engine answers; None if nobody may look."""
+    try:
+        return host.named_volumes(os.listdir(f"{data_root}/volumes"))
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return None
 
 
 def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
-    """The keys engine, swarm, stacks, reserved and secrets."""
-    settings, problem = host.parse_daemon_json(read(DAEMON_JSON))
-    data_root = str((settings or {}).get("data-root") or "/var/lib/docker")
-    engine: dict[str, Any] = {
-        "installed": module.get_bin_path("dockerd", opt_dirs=["/usr/sbin"]) is not None,
-        "running": False,
-        "version": None,
-        "api_version": None,
-        "live_restore": bool((settings or {}).get("live-restore", False)),
-        "data_root": data_root,
-        "daemon_json": settings,
-        "daemon_json_error": problem,
-        "error": None,
-        "settings_unread": False,
-    }
-    result: dict[str, Any] = {"engine": engine, "stacks": {}, "reserved": {}, "secrets": []}
-    result |= {"bound_labels": {}, "volumes": volumes(data_root)}
+    """The keys engine, volumes, unmounted, swarm, stacks, reserved and secrets."""
+    written = read(DAEMON_JSON)
+    installed = module.get_bin_path("dockerd", opt_dirs=["/usr/sbin"]) is not None
+    result: dict[str, Any] = {"stacks": {}, "reserved": {}, "secrets": [], "bound_labels": {}}
     # A manager whose leader has just gone answers /info when its own questions to that leader have
-    # run out: seen after more than 20 s. A silent engine is found out as late, and is rare.
-    client = Engine(module.params["docker_host"], timeout=60)
-    info: dict[str, Any] = {}
+    # run out: seen after more than 20 s. One that hangs is found out by its first request.
+    client = Engine(module.params["docker_host"], timeout=45)
+    info: dict[str, Any] | None = None
+    problem: str | None = None
+    unit: dict[str, str] = {}
+    journal: list[str] = []
+    roots = host.data_roots(written, [])
     try:
         info = client.get("/info")
-        engine.update(
-            installed=True,
-            running=True,
-            version=info.get("ServerVersion"),
-            api_version=client.api_version,
-            live_restore=bool(info.get("LiveRestoreEnabled")),
-            data_root=info.get("DockerRootDir") or data_root,
-            settings_unread=newer(DAEMON_JSON, PID_FILE),
-        )
-        result["volumes"] = volumes(engine["data_root"])
     except EngineError as error:
-        engine["error"] = str(error)
-    certificates = f"{engine['data_root']}/swarm/certificates"
-    certificate = host.parse_certificate(read(f"{certificates}/swarm-node.crt") or "")
-    key = read(f"{certificates}/swarm-node.key") or ""
+        problem = str(error)
+        unit = unit_of_engine(module) if installed else {}
+        places = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split()]
+        roots = host.data_roots(written, [read(place) or "" for place in places if place])
+        # What a stopped engine said last is how it stopped.
+        if host.engine_state(installed, False, unit) in ("failed", "starting"):
+            journal = journal_of_engine(module)
+    known = [root for root in roots if os.path.exists(f"{root}/swarm/certificates/swarm-node.crt")]
+    engine = host.summarise_engine(
+        info,
+        installed=installed,
+        unit=unit,
+        journal=journal,
+        daemon_json=written,
+        data_root=[*known, *roots][0],
+        error=problem,
+        api_version=client.api_version,
+        settings_unread=newer(DAEMON_JSON, PID_FILE),
+    )
+    result["engine"] = engine
+    root = engine["data_root"]
+    result["volumes"] = volumes_of_engine(root)
+    result["unmounted"] = host.missing_mounts(
+        read("/etc/fstab") or "", read("/proc/self/mounts") or "", root
+    )
+    certificate = host.parse_certificate(read(f"{root}/swarm/certificates/swarm-node.crt") or "")
+    key = read(f"{root}/swarm/certificates/swarm-node.key") or ""
     swarm = host.summarise_swarm(info, certificate, key)
     result["swarm"] = swarm
     if not swarm["control_available"]:

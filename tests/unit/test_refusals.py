@@ -27,7 +27,12 @@ Row = tuple[dict[str, Any], dict[str, Any], dict[str, Any], list[str]]
 # Each row: managers, workers, extra variables, what the refusal must name.
 REFUSED: dict[str, Row] = {
     "no manager": ({}, hosts(4), {}, ["managers", "Put 1, 3, 5 or 7 hosts into it"]),
-    "four managers": (hosts(1, 2, 3, 5), hosts(4), {}, ["4 managers", "use 1, 3, 5 or 7"]),
+    "nine managers": (
+        hosts(1, 2, 3, 5, 6, 7, 8, 9, 10),
+        hosts(4),
+        {},
+        ["9 managers", "Use at most 7"],
+    ),
     "a node in two groups": (hosts(1), hosts(1, 4), {}, ["n1", "managers", "workers"]),
     "one address for two": (
         hosts(1),

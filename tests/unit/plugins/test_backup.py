@@ -11,6 +11,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
     plan_restore,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 
 def node(name: str, *, leader: bool = False, reachable: bool = True) -> dict[str, Any]:
@@ -35,15 +36,9 @@ def host(
     hostname: str = "",
     reached: bool = True,
 ) -> Host:
-    swarm = {
-        "state": "active" if cluster else "inactive",
-        "cluster_id": cluster,
-        "node_id": f"id-{name}" if cluster else None,
-        "nodes": nodes or [],
-    }
-    info = {"hostname": hostname or name, "engine": {"running": True}, "swarm": swarm}
+    facts = machine(name, cluster, nodes) | {"hostname": hostname or name}
     group = "managers" if name.startswith("m") else "workers"
-    return Host(name, group, "192.0.2.1", info if reached else None)
+    return Host(name, group, "192.0.2.1", facts if reached else None)
 
 
 THREE = [node("m1", leader=True), node("m2"), node("m3"), node("w1")]
@@ -77,6 +72,19 @@ COPIED: dict[str, tuple[list[Host], dict[str, Any], str, str]] = {
         "m1 is the only manager: while its state is copied, its engine and the 2 tasks",
     ),
 }
+
+
+@pytest.mark.fault("C4")
+@pytest.mark.parametrize(
+    ("nodes", "force"),
+    [(TWO[:2], False), (TWO, True)],
+    ids=["two managers are all", "one of three is lost, and it is forced"],
+)
+def test_two_managers_that_are_left_are_kept_too(nodes: list[dict[str, Any]], force: bool) -> None:
+    hosts = [host("m1", nodes), host("m2", nodes), host("w1")]
+    plan = plan_backup(hosts, looked({}), [DATA], [], "now", force)
+    assert (plan.errors, plan.copied_from) == ([], "m2")
+    assert "which is no quorum: for some seconds" in plan.notices[0]
 
 
 @pytest.mark.parametrize(("hosts", "said", "name", "notice"), COPIED.values(), ids=COPIED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
     make_plan,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 
 def node(
@@ -47,25 +49,22 @@ def host(
     group: str = "",
     state: str = "",
     role: str = "",
-    running: bool = True,
     error: str | None = None,
     reached: bool = True,
+    **more: Any,
 ) -> Host:
-    manager = name.startswith("m")
-    group = group or ("managers" if manager else "workers")
+    """A host as the code makes it of what machines said; `more` is for `machine`."""
+    group = group or ("managers" if name.startswith("m") else "workers")
+    address = f"10.0.0.{name[1:]}"
     if not reached:
-        return Host(name, group, f"10.0.0.{name[1:]}", None)
-    swarm = {
-        "state": state or ("active" if cluster else "inactive"),
-        "cluster_id": cluster,
-        "node_id": f"id-{name}" if cluster else None,
-        "node_addr": f"10.0.0.{name[1:]}",
-        "role": (role or ("manager" if manager else "worker")) if cluster else None,
-        "nodes": nodes or [],
-        "error": error,
-    }
-    info = {"hostname": name, "engine": {"running": running}, "swarm": swarm}
-    return Host(name, group, f"10.0.0.{name[1:]}", info)
+        return Host(name, group, address, None)
+    facts = machine(name, cluster, nodes, role=role, error=error, state=state or "active", **more)
+    return Host(name, group, address, facts)
+
+
+def bare(name: str) -> Host:
+    """A machine without an engine."""
+    return host(name, engine="absent")
 
 
 ALL = [M1, W1, W2]
@@ -73,15 +72,15 @@ THREE = [M1, M2, M3]
 
 GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
     "bare machines, no engine anywhere": (
-        [host("m1", running=False), host("m2", running=False), host("w1", running=False)],
-        {"init": "m1", "join_managers": ["m2"], "join_workers": ["w1"], "silent": []},
+        [bare("m1"), bare("m2"), bare("m3"), bare("w1")],
+        {"init": "m1", "join_managers": ["m2", "m3"], "join_workers": ["w1"], "silent": []},
     ),
     "a bare machine joins what is there": (
-        [host("m1", "c1", ALL), host("w1", "c1"), host("w2", running=False)],
+        [host("m1", "c1", ALL), host("w1", "c1"), bare("w2")],
         {"exists": True, "join_workers": ["w2"], "already": ["m1", "w1"], "silent": []},
     ),
     "an engine of the swarm that is stopped": (
-        [host("m1", "c1", ALL), host("w1", "c1"), host("w2", "c1", running=False)],
+        [host("m1", "c1", ALL), host("w1", "c1"), host("w2", "c1", engine="stopped")],
         {"join_workers": [], "already": ["m1", "w1"], "silent": ["w2"]},
     ),
     "nothing yet": (
@@ -126,7 +125,7 @@ GOOD: dict[str, tuple[list[Host], dict[str, Any]]] = {
         {"primary": "m2", "silent": ["m1"], "already": ["m2", "m3"]},
     ),
     "a worker's engine is off": (
-        [host("m1", "A", ALL), host("w1", "A", running=False), host("w2", "A")],
+        [host("m1", "A", ALL), host("w1", "A", engine="stopped"), host("w2", "A")],
         {"silent": ["w1"], "join_workers": [], "already": ["m1", "w2"]},
     ),
     "a worker is connecting": (
@@ -168,6 +167,10 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     "a swarm on workers only": (
         [host("m1"), host("w1", "B"), host("w2", "B")],
         ["the swarm B exists only on workers of the inventory (w1, w2)"],
+    ),
+    "an even number of managers for a new swarm": (
+        [host("m1"), host("m2"), host("w1")],
+        ["2 managers keep no better quorum than 1"],
     ),
     "a silent manager could hold the swarm": (
         [host("m1"), host("m2", reached=False), host("m3")],
@@ -377,7 +380,7 @@ REFUSED: dict[str, tuple[list[Host], Wishes, list[str]]] = {
     "removed though it holds data": (
         [host("m1", "A", [M1, node("w1", redis="true")]), host("w1", "A")],
         Wishes(remove=["w1"], pins=["redis"]),
-        ["w1 (node id-w1) holds redis", "-e data=lost"],
+        ["w1 (node id-w1) holds redis", "docs/nodes.md"],
     ),
     "removed though it is silent": (
         [host("m1", "A", ALL), host("w1", "A"), host("w2", reached=False)],
@@ -440,3 +443,104 @@ def test_locked_in_a_dry_run(hosts: list[Host], error: str, notice: str) -> None
     assert len(plan.errors) == bool(error)
     assert error in "".join(plan.errors)
     assert notice in "".join(plan.notices)
+
+
+# A node whose engine is silent is the node that its certificate names: never taken for a machine
+# that was installed anew, whatever the swarm says of it.
+
+SILENT = ("stopped", "hung", "failed", "crash-looping")
+
+
+def redis_on(name: str, status: str = "down") -> list[dict[str, Any]]:
+    """m1 leads, and one of the others holds Redis and is what the swarm calls `status`."""
+    nodes = [M1, *(node(one, "manager" if one[0] == "m" else "worker") for one in ("m2", "m3"))]
+    nodes += [node("w1"), node("w2")]
+    return [
+        {**one, "status": status, "labels": {"redis": "true"}} if one["hostname"] == name else one
+        for one in nodes
+    ]
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("engine", SILENT)
+@pytest.mark.parametrize("status", ["down", "ready", "unknown"])
+@pytest.mark.parametrize("name", ["m2", "w1"])
+def test_a_silent_engine_is_no_machine_installed_anew(name: str, status: str, engine: str) -> None:
+    nodes = redis_on(name, status)
+    hosts = all_of(nodes, **{name: host(name, "A", engine=engine)})
+    plan = make_plan(hosts, Wishes(pins=["redis"], volumes={"redis": ["shop_data"]}))
+    assert (plan.errors, plan.silent) == ([], [name])
+    assert not plan.replace + plan.demote + plan.join_managers + plan.join_workers
+    said = next(text for text in plan.notices if text.startswith(name))
+    assert {"stopped": "is stopped", "hung": "does not answer"}.get(engine, "cannot start") in said
+    assert "data=lost" not in " ".join(plan.notices)
+
+
+@pytest.mark.fault("A1")
+def test_a_silent_engine_that_cannot_start_is_named_with_its_journal() -> None:
+    plan = make_plan(all_of(ALL, w1=host("w1", "A", engine="failed")))
+    assert "unable to configure the Docker daemon with file" in plan.notices[0]
+    assert "invalid character '}'" in plan.notices[0]
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("reached", [True, False])
+def test_workers_are_not_told_to_leave_while_their_manager_is_silent(reached: bool) -> None:
+    manager = host("m1", "A", engine="stopped") if reached else host("m1", reached=False)
+    plan = make_plan([manager, host("w1", "A"), host("w2", "A")])
+    assert len(plan.errors) == 1
+    assert "leave" not in plan.errors[0]
+    assert "m1" in plan.errors[0]
+
+
+@pytest.mark.fault("A1")
+def test_managers_that_are_only_stopped_are_not_given_up() -> None:
+    stopped = [host(name, "A", engine="stopped") for name in ("m2", "m3")]
+    plan = make_plan([host("m1", "A", error="no leader"), *stopped])
+    assert "site.yml, which starts it" in plan.errors[0]
+    assert "recover_quorum" not in plan.errors[0]
+
+
+# Each row: what lies on the disk of a machine that says itself that it is in no swarm, and pieces
+# of the refusal; none: it may take the place of the node that held Redis.
+DISKS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({}, ["there is no volume shop_data any more", "-e node=w1 -e data=lost"]),
+    "the volume": ({"volumes": ["shop_data"]}, []),
+    "another volume": ({"volumes": ["other"]}, ["no volume shop_data any more"]),
+    "a disk that is not mounted": (
+        {"unmounted": ["/var/lib/docker"]},
+        ["/var/lib/docker is in /etc/fstab of w1 and not mounted", "Mount it"],
+    ),
+}
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize(("disk", "pieces"), DISKS.values(), ids=DISKS)
+def test_data_is_called_lost_only_where_it_was_looked_for(
+    disk: dict[str, Any], pieces: list[str]
+) -> None:
+    wishes = Wishes(pins=["redis"], volumes={"redis": ["shop_data"]})
+    plan = make_plan([host("m1", "A", [M1, OLD_W1]), host("w1", **disk)], wishes)
+    said = "\n".join(plan.errors)
+    assert bool(said) == bool(pieces)
+    assert all(piece in said for piece in pieces), said
+    assert ("data=lost" in said) == ("volume" in " ".join(pieces))
+    assert plan.replace == [{"name": "w1", "id": "old", "role": "worker"}]
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("wishes", [Wishes(), Wishes(dead=True)], ids=["alive", "dead"])
+def test_no_removal_advises_to_lose_data(wishes: Wishes) -> None:
+    nodes = redis_on("w1", "down" if wishes.dead else "ready")
+    asked = replace(wishes, pins=["redis"], remove=["w1"])
+    plan = make_plan(all_of(nodes), asked)
+    assert "holds redis" in plan.errors[0]
+    assert "data=lost" not in plan.errors[0]
+
+
+@pytest.mark.fault("C4")
+def test_two_managers_that_are_left_are_looked_after() -> None:
+    nodes = [M1, M2, LOST_M3]
+    plan = make_plan([host("m1", "A", nodes), host("m2", "A", nodes)])
+    assert plan.errors == []
+    assert "2 managers in the inventory keep no better quorum than 1" in plan.notices[0]

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.monsterstack.swarm.plugins.module_utils import diagnosis
 from ansible_collections.monsterstack.swarm.plugins.module_utils.diagnosis import Case
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 NOW = 1795560000.0  # 2026-11-24T22:40:00Z
 ADDRESSES = {"m1": "198.18.7.11", "w1": "198.18.7.21", "w2": "198.18.7.22"}
@@ -52,31 +53,15 @@ class Cluster:
     def _info(self, name: str) -> dict[str, Any]:
         role = "manager" if name[0] == "m" else "worker"
         return {
+            **machine(name, "c1", role=role, address=ADDRESSES[name]),
             "os": {"supported": True, "pretty_name": "Debian 13", "arch": "x86_64"},
             "memory_bytes": G,
             "disk_free_bytes": 2**30,
             "cpus": 2,
             "hostname": name,
-            "engine": {
-                "installed": True,
-                "running": True,
-                "live_restore": False,
-                "daemon_json_error": None,
-            },
             "addresses": [{"address": ADDRESSES[name]}],
             "listening_tcp": [],
             "listening_udp": [],
-            "swarm": {
-                "state": "active",
-                "node_id": f"id-{name}",
-                "node_addr": ADDRESSES[name],
-                "cluster_id": "c1",
-                "role": role,
-                "control_available": role == "manager",
-                "certificate_not_after": "2027-02-01T00:00:00Z",
-                "nodes": [],
-                "error": None,
-            },
             "time_epoch": NOW,
             "controller_before": NOW - 0.2,
             "controller_after": NOW + 0.2,
@@ -167,11 +152,14 @@ class Cluster:
 Spoil = Callable[[Cluster], Any]
 
 
-def stopped(cluster: Cluster) -> None:
+def silent_engine(state: str) -> Spoil:
+    return lambda cluster: stopped(cluster, state)
+
+
+def stopped(cluster: Cluster, state: str = "stopped") -> None:
     """w2's engine: nothing that needs it is told beside it, but for what it did for services."""
     info, checkup = cluster.infos["w2"], cluster.checkups["w2"]
-    info["engine"]["running"] = False
-    info["swarm"].update(state="inactive", node_id=None, node_addr=None)
+    info.update(machine("w2", "c1", engine=state))
     checkup["registries"]["registry:5443"]["error"] = "Connection refused"
     checkup.update(networks={}, published={}, error="the Docker Engine does not answer")
     for other in ("m1", "w1"):
@@ -273,7 +261,18 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
     "nothing": (lambda _cluster: None, []),
     "an engine is stopped": (
         stopped,
-        [("error", ["w2: its Docker Engine does not answer", "systemctl start docker"])],
+        [("error", ["w2: its Docker Engine is stopped", "site.yml, which starts it"])],
+    ),
+    "an engine hangs": (
+        silent_engine("hung"),
+        [("error", ["w2: its Docker Engine runs and does not answer", "systemctl restart docker"])],
+    ),
+    "an engine cannot start": (
+        silent_engine("failed"),
+        [
+            ("error", ["w2: its Docker Engine cannot start", "invalid character '}'", "Mend"]),
+            ("warning", ["w2: /etc/docker/daemon.json cannot be read", "Correct the file"]),
+        ],
     ),
     "a host is off": (unreachable, [("error", ["w2: Ansible does not reach it", "SSH"])]),
     "a node is cut off": (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils import (
     preflight,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import RECORDED, machine
 
 G = 2**30
 
@@ -54,11 +57,12 @@ GROUPS = {
     ),
     "four": (
         managers(4),
-        ["error managers: 4 managers keep no better quorum than 3: use 1, 3, 5 or 7."],
+        # The plan of a new swarm refuses it: what is left after a loss is looked after.
+        [],
     ),
     "two": (
         managers(2),
-        ["error managers: 2 managers keep no better quorum than 1: use 1, 3, 5 or 7."],
+        [],
     ),
     "nine": (
         managers(9),
@@ -387,6 +391,7 @@ def info(name: str, **more: Any) -> dict[str, Any]:
         "listening_tcp": [],
         "listening_udp": [],
         "engine": ENGINE,
+        "python": "3.13.5",
         "swarm": {"state": "inactive", "node_id": None, "nodes": []},
         "stacks": {},
         "reserved": {},
@@ -402,7 +407,9 @@ def seen(name: str, **more: Any) -> InventoryHost:
 
 
 WEB = stack(web={"ports": ["5000:80"]})
-ENGINE = {"installed": True, "running": True, "live_restore": False, "daemon_json_error": None}
+ENGINE = machine("m1")["engine"]
+PLUGINS = Path(preflight.__file__).parents[1]
+BROKEN = RECORDED["daemon_json"]["broken"]
 ACTIVE = {"state": "active", "node_id": "x", "nodes": []}
 ALPINE = {"supported": False, "pretty_name": "Alpine", "arch": "x86_64"}
 OTHER_STACK = {
@@ -418,7 +425,7 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
     "good": ([seen("m1"), seen("w1")], []),
     "not looked at": ([host("m1")], ["notice m1: could not be looked at"]),
     "system, no engine": (
-        [seen("m1", os=ALPINE, engine={**ENGINE, "installed": False})],
+        [seen("m1", os=ALPINE, engine=machine("m1", engine="absent")["engine"])],
         ["error m1: Alpine is not one that this is tested on. Use Debian 12 or 13"],
     ),
     "system with an engine": (
@@ -438,8 +445,16 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
         ["error m1: live-restore is on, and Docker then joins no swarm. Remove live-restore"],
     ),
     "daemon.json": (
-        [seen("m1", engine={**ENGINE, "daemon_json_error": "it is not JSON"})],
-        ["error m1: /etc/docker/daemon.json cannot be read: it is not JSON."],
+        [seen("m1", engine=machine("m1", daemon_json=BROKEN)["engine"])],
+        ["error m1: /etc/docker/daemon.json cannot be read: it is not JSON"],
+    ),
+    "daemon.json that keeps an engine from starting holds nobody else up": (
+        [seen("m1", engine=machine("m1", "A", engine="failed")["engine"])],
+        ["warning m1: /etc/docker/daemon.json cannot be read: it is not JSON"],
+    ),
+    "an old Python": (
+        [seen("m1", python="3.10.12")],
+        ["error m1: its Python is 3.10.12. The modules need 3.11 or newer on the hosts"],
     ),
     "port taken": (
         [seen("m1", listening_tcp=listens(5000, "nginx"))],
@@ -454,7 +469,7 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
         ["error m1: port 5000/tcp, which service web publishes, is taken by docker-proxy."],
     ),
     "port held by an engine that is silent": (
-        [seen("m1", engine={**ENGINE, "running": False}, listening_tcp=listens(5000, "dockerd"))],
+        [seen("m1", **machine("m1", "A", engine="hung", listening_tcp=listens(5000, "dockerd")))],
         [],
     ),
     "port held by the swarm": (
@@ -492,6 +507,23 @@ def test_hosts(hosts: list[InventoryHost], expected: list[str]) -> None:
     assert len(found) == len(expected), found
     for text, start in zip(found, expected, strict=True):
         assert text.startswith(start)
+
+
+@pytest.mark.fault("C9")
+@pytest.mark.parametrize(("python", "refused"), [("3.9.2", 1), ("3.10.12", 1), ("3.11.2", 0)])
+def test_an_old_python_is_refused_before_anything_is_touched(python: str, refused: int) -> None:
+    found = preflight.check_hosts([seen("m1", python=python)], WEB, "shop", [], 400 * 2**20)
+    assert sum(finding.level == "error" for finding in found) == refused
+
+
+@pytest.mark.fault("C9")
+def test_an_old_python_can_still_say_how_old_it_is() -> None:
+    """What the refusal is made of comes from host_info, so that must load there."""
+    files = ["modules/host_info", *(f"module_utils/{name}" for name in ("host", "engine"))]
+    for name in files:
+        source = (PLUGINS / f"{name}.py").read_text("utf-8")
+        ast.parse(source, feature_version=(3, 9))
+        assert "from __future__ import annotations" in source
 
 
 def service(replicas: int, cpus: str, memory: str, **placement: Any) -> dict[str, Any]:

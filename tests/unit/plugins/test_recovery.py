@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host
 from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import plan_recovery
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 
 def node(name: str, role: str = "manager", *, leader: bool = False, raft: bool = True) -> Any:
@@ -28,20 +29,12 @@ def host(
     cluster: str | None = "A",
     state: str = "active",
     autolock: bool = False,
-    running: bool = True,
+    engine: str = "running",
     reached: bool = True,
 ) -> Host:
     group = "managers" if name.startswith("m") else "workers"
-    swarm = {
-        "state": state if cluster else "inactive",
-        "cluster_id": cluster,
-        "node_id": f"id-{name}",
-        "role": group.removesuffix("s") if cluster else None,
-        "nodes": nodes or [],
-        "autolock": autolock,
-    }
-    info = {"hostname": name, "engine": {"running": running}, "swarm": swarm}
-    return Host(name, group, "192.0.2.1", info if reached else None)
+    facts = machine(name, cluster, nodes, state=state, locked=autolock, engine=engine)
+    return Host(name, group, "192.0.2.1", facts if reached else None)
 
 
 DEAD1, DEAD3 = host("m1", reached=False), host("m3", reached=False)
@@ -97,7 +90,11 @@ BAD: dict[str, tuple[list[Host], str, list[str]]] = {
     "unknown": ([host("m1"), host("m2")], "m9", ["survivor=m9", "m1, m2"]),
     "a worker": ([host("m1"), host("w1")], "w1", ["survivor=w1", "none of the group managers"]),
     "dead": ([DEAD1, host("m2"), DEAD3], "m1", ["m1 cannot be reached", "m2 can"]),
-    "its engine is off": ([host("m2", running=False), DEAD3], "m2", ["is silent", "start it"]),
+    "its engine is off": (
+        [host("m2", engine="stopped"), DEAD3],
+        "m2",
+        ["its Docker Engine is stopped", "site.yml"],
+    ),
     "with autolock": (
         [DEAD1, host("m2", autolock=True), DEAD3],
         "m2",
@@ -139,3 +136,12 @@ def test_refusal(hosts: list[Host], survivor: str, pieces: list[str]) -> None:
     assert not plan.rejoin
     for piece in pieces:
         assert piece in plan.errors[0]
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize(("engine", "refused"), [("stopped", True), ("failed", False)])
+def test_a_manager_that_is_only_stopped_is_not_lost(engine: str, refused: bool) -> None:
+    plan = plan_recovery([host("m1", engine=engine), host("m2"), DEAD3], "m2")
+    assert plan.force is not refused
+    assert ("m1 is not lost" in " ".join(plan.errors)) is refused
+    assert "m1" not in plan.answering
