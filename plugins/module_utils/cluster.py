@@ -45,7 +45,7 @@ class Host:
         if self.info is None:
             return False
         if self.answers:
-            return self.swarm.get("state", "inactive") == "inactive"
+            return bool(self.swarm.get("state", "inactive") == "inactive")
         return not self.engine.get("installed") or not (
             self.swarm.get("node_id") or self.swarm.get("cluster_id")
         )

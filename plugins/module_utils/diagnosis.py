@@ -66,6 +66,17 @@ class Case:
             and host.info["swarm"]["state"] != "inactive"
         }
 
+    def away(self, explained: Explained) -> dict[str, list[str]]:
+        """Services of which every task that is to run is on nodes that are out: {service: nodes}.
+
+        Swarm goes on calling a task on such a node running.
+        """
+        places: dict[str, set[str]] = {}
+        for task in self.status.get("tasks") or []:
+            if task["state"] == "running":
+                places.setdefault(task["service"], set()).add(self.name_of(task["node"]))
+        return {name: sorted(on) for name, on in places.items() if on <= explained.nodes}
+
     def name_of(self, node_id: str) -> str:
         """A node's name in the inventory, else its host name."""
         for host in self.hosts:
@@ -96,7 +107,7 @@ def diagnose(case: Case) -> list[Finding]:
         *check_paths(case, explained),
         *check_mtu(case, explained),
         *check_cluster(case, explained),
-        *check_services(case),
+        *check_services(case, explained),
         *check_names(case, explained),
         *check_published(case, explained),
         *check_certificates(case, explained),
@@ -423,7 +434,10 @@ def _check_raft(case: Case, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]
         text = f"{len(managers) - len(lost)} of {len(managers)} managers take part ({names} not), "
         text += f"the quorum is {quorum}: "
         text += "one more loss, and nothing can be changed" if spare < 1 else f"{spare} to spare"
-        remedy = "Bring it back. If it is lost for good: docker node demote, then docker node rm."
+        remedy = (
+            "Bring it back. A machine that will not answer again: node_remove.yml -e node=NAME "
+        )
+        remedy += "-e dead=true, which looks at quorum and data first."
         findings.append(error("raft", text, remedy))
     if len(managers) % 2 == 0:
         text = f"{len(managers)} managers keep no better quorum than {len(managers) - 1}"
@@ -448,9 +462,16 @@ def _check_versions(nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
     return [warning("engines", f"their versions differ ({said})", remedy)]
 
 
-def check_services(case: Case) -> list[Finding]:
-    """Services with too few tasks, and updates that stopped."""
-    findings: list[Finding] = []
+def check_services(case: Case, explained: Explained) -> list[Finding]:
+    """Services with too few tasks, without any that can be reached, and updates that stopped."""
+    findings = [
+        error(
+            f"service {name}",
+            f"all of its tasks are on {', '.join(on)}, so it is not there for the others",
+            "Bring that node back; what is wrong with it stands above.",
+        )
+        for name, on in case.away(explained).items()
+    ]
     tasks = case.status.get("tasks") or []
     for service in case.status.get("services") or []:
         where, state = f"service {service['full_name']}", service["update"]["state"]
@@ -557,11 +578,12 @@ def _check_view(
 
 def check_published(case: Case, explained: Explained) -> list[Finding]:
     """Published TCP ports through every node's own part of the routing mesh."""
+    away = case.away(explained)
     owners = {
         str(port["published"]): service["full_name"]
         for service in case.status.get("services") or []
         for port in service["ports"]
-        if port["protocol"] == "tcp" and service["running"]
+        if port["protocol"] == "tcp" and service["running"] and service["full_name"] not in away
     }
     asked = [
         name
@@ -632,7 +654,16 @@ def check_certificates(case: Case, explained: Explained) -> list[Finding]:
         )
         text = f"the nodes trust different CAs of the Swarm ({said})"
         findings.append(error("swarm", text, "A rotation is under way, or they are in two Swarms."))
+    away = case.away(explained)
+    silent = {
+        str(port["published"])
+        for service in case.status.get("services") or []
+        for port in service["ports"]
+        if service["full_name"] in away
+    }
     for (name, not_after, problem), nodes in registries.items():
+        if problem and name.rpartition(":")[2] in silent:
+            continue
         where = f"registry {name}"
         if problem:
             text = f"{', '.join(nodes)} cannot talk to it: {problem}"

@@ -162,11 +162,16 @@ def parse_unit(text: str) -> dict[str, str]:
     return {key: value for key, separator, value in lines if separator}
 
 
-def journal_lines(text: str, most: int = 3) -> list[str]:
-    """The last different lines of a journal: each start of an engine that cannot says the same."""
+def journal_lines(text: str, most: int = 2) -> list[str]:
+    """The last different lines of dockerd's journal that can say why it does not start.
+
+    Each start says the same again. Seen: the reason stands in a line without a time, or of the
+    level fatal; warnings of an earlier, healthy time stand before it.
+    """
     noise = "environment variable evaluates to an empty string"
     lines = [line.strip()[:300] for line in text.splitlines() if noise not in line]
-    return list(dict.fromkeys(line for line in reversed(lines) if line))[:most][::-1]
+    telling = [line for line in lines if not line.startswith("time=") or "level=fatal" in line]
+    return list(dict.fromkeys(line for line in reversed(telling or lines) if line))[:most][::-1]
 
 
 def engine_state(installed: bool, answers: bool, unit: Mapping[str, str]) -> str:

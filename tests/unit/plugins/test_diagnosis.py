@@ -263,6 +263,13 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
         stopped,
         [("error", ["w2: its Docker Engine is stopped", "site.yml, which starts it"])],
     ),
+    "the engine with all tasks of a service is stopped": (
+        all_of(stopped, set_in("status/tasks/0/node", "id-w2")),
+        [
+            ("error", ["w2: its Docker Engine is stopped"]),
+            ("error", ["service shop_page: all of its tasks are on w2", "Bring that node back"]),
+        ],
+    ),
     "an engine hangs": (
         silent_engine("hung"),
         [("error", ["w2: its Docker Engine runs and does not answer", "systemctl restart docker"])],
