@@ -13,11 +13,16 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 # Two refusals, so that the text has more than one line.
 INVENTORY = {
-    "managers": {"hosts": {name: {"ansible_host": "192.0.2.1", "zone": "a"} for name in ("a", "b")}}
+    "managers": {
+        "hosts": {
+            "a": {"ansible_host": "192.0.2.1", "zone": "a"},
+            "b": {"ansible_host": "192.0.2.1", "zone": "a", "node_availability": "away"},
+        }
+    }
 }
 LINES = [
-    "managers: 2 managers keep no better quorum than 1: use 1, 3, 5 or 7.",
     "b/ansible_host: 192.0.2.1 is the address of a too. Give each node its own.",
+    "b/node_availability: 'away' is no availability. Use one of active, pause, drain.",
 ]
 PRINTED = """
 - hosts: localhost

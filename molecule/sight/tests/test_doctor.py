@@ -119,7 +119,7 @@ def test_an_engine_that_is_stopped(tmp_path: Path) -> None:
     with broken(w2, "systemctl stop docker.socket docker", "systemctl start docker.socket docker"):
         doctor = Doctor(tmp_path)
     assert doctor.run.code != 0
-    assert doctor.said()[0] == "w2: its Docker Engine does not answer"
+    assert doctor.said()[0] == "w2: its Docker Engine is stopped"
     assert not [said for said in doctor.said() if said.startswith(("m1", "w1"))], doctor.said()
     wait_until_well(tmp_path)
 
