@@ -184,10 +184,16 @@ def _make_network(lab: Lab) -> None:
     _ip("address", "replace", f"{lab.host_address}/{prefix}", "dev", lab.link)
     _ip("link", "set", lab.link, "up")
     _ip("route", "replace", "default", "via", str(lab.host_address), netns=ns)
+    if lab.private and "br1" not in inside:
+        # No cable to this computer: what is asked from here comes in by the first network.
+        _ip("link", "add", "br1", "type", "bridge", netns=ns)
+    if lab.private:
+        _ip("link", "set", "br1", "up", netns=ns)
     for node in lab.nodes:
-        if node.tap not in inside:
-            _ip("tuntap", "add", "dev", node.tap, "mode", "tap", netns=ns)
-        _ip("link", "set", node.tap, "master", "br0", "up", netns=ns)
+        for cable, bridge in zip(node.cables, ("br0", "br1"), strict=False):
+            if cable not in inside:
+                _ip("tuntap", "add", "dev", cable, "mode", "tap", netns=ns)
+            _ip("link", "set", cable, "master", bridge, "up", netns=ns)
     _forwarding(lab)
     host.run(["nft", "-f", "-"], text=_no_table(lab) + plan.host_rules(lab))
 

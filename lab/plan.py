@@ -30,6 +30,7 @@ class Node:
     memory: int = 1000
     disk: int = 8
     image: str = "engine"
+    private: ipaddress.IPv4Address | None = None
 
     @property
     def tap(self) -> str:
@@ -37,9 +38,23 @@ class Node:
         return f"tap{int(self.address) & 0xFFFF}"
 
     @property
+    def private_tap(self) -> str:
+        """The cable of its second card, on the private network."""
+        return f"{self.tap}p"
+
+    @property
+    def cables(self) -> tuple[str, ...]:
+        """All of them: what passes between machines passes through these."""
+        return (self.tap, self.private_tap) if self.private else (self.tap,)
+
+    @property
     def mac(self) -> str:
         """Locally administered (02), then the address: unique where the address is."""
         return "02:4c:" + ":".join(f"{byte:02x}" for byte in self.address.packed)
+
+    @property
+    def private_mac(self) -> str:
+        return self.mac.replace("02:4c:", "02:4d:")
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,7 @@ class Lab:
     subnet: ipaddress.IPv4Network
     mirror_port: int
     nodes: tuple[Node, ...]
+    private: ipaddress.IPv4Network | None = None
 
     @property
     def gateway(self) -> ipaddress.IPv4Address:
@@ -113,19 +129,20 @@ def read_inventory(inventory: Mapping[str, Any], source: str) -> Lab:
         )
     subnet = _subnet(str(shared.get("lab_subnet", "")), source, faults)
     mirror_port = _mirror_port(str(shared.get("lab_mirror", "")), subnet, source, faults)
+    private = _private_subnet(shared.get("lab_private_subnet"), subnet, source, faults)
 
     nodes: list[Node] = []
     for host in hosts:
-        node = _node(host, hostvars.get(host, {}), subnet, source, faults)
+        node = _node(host, hostvars.get(host, {}), subnet, private, source, faults)
         if node is None:
             continue
-        twin = next((other for other in nodes if other.address == node.address), None)
-        if twin:
-            faults.append(f"{source}: {twin.name} and {host} both have the address {node.address}.")
+        for other in nodes:
+            for twin in {node.address, node.private} & {other.address, other.private} - {None}:
+                faults.append(f"{source}: {other.name} and {host} both have the address {twin}.")
         nodes.append(node)
     if faults or subnet is None:
         raise LabError("\n".join(faults))
-    return Lab(name, subnet, mirror_port, tuple(nodes))
+    return Lab(name, subnet, mirror_port, tuple(nodes), private)
 
 
 def _hosts(inventory: Mapping[str, Any], group: str) -> list[str]:
@@ -149,6 +166,50 @@ def _subnet(text: str, source: str, faults: list[str]) -> ipaddress.IPv4Network 
     return subnet
 
 
+def _private_subnet(
+    text: Any, subnet: ipaddress.IPv4Network | None, source: str, faults: list[str]
+) -> ipaddress.IPv4Network | None:
+    if text is None:
+        return None
+    try:
+        private = ipaddress.IPv4Network(str(text))
+    except ValueError:
+        faults.append(
+            f"{source}: lab_private_subnet is '{text}', it must be a network like 10.66.0.0/24."
+        )
+        return None
+    if subnet and private.overlaps(subnet):
+        faults.append(f"{source}: lab_private_subnet {private} overlaps lab_subnet {subnet}.")
+    return private
+
+
+def _private(
+    host: str,
+    text: Any,
+    network: ipaddress.IPv4Network | None,
+    source: str,
+    faults: list[str],
+) -> ipaddress.IPv4Address | None:
+    """The address of a machine's second card, where it has one."""
+    if text is None:
+        return None
+    try:
+        address = ipaddress.IPv4Address(str(text))
+    except ValueError:
+        faults.append(f"{source}: lab_private of {host} is '{text}', it must be an IPv4 address.")
+        return None
+    if network is None:
+        faults.append(
+            f"{source}: {host} has a lab_private, and no lab_private_subnet says of which network."
+        )
+    elif address not in network or address in (network[0], network[-1]):
+        faults.append(
+            f"{source}: {host}'s lab_private {address} is no address of a machine in "
+            f"lab_private_subnet {network}."
+        )
+    return address
+
+
 def _mirror_port(
     text: str, subnet: ipaddress.IPv4Network | None, source: str, faults: list[str]
 ) -> int:
@@ -167,6 +228,7 @@ def _node(
     host: str,
     variables: Mapping[str, Any],
     subnet: ipaddress.IPv4Network | None,
+    private_subnet: ipaddress.IPv4Network | None,
     source: str,
     faults: list[str],
 ) -> Node | None:
@@ -199,9 +261,10 @@ def _node(
     image = str(variables.get("lab_image", "engine"))
     if image not in IMAGES:
         faults.append(f"{source}: lab_image of {host} is '{image}', there are engine and bare.")
+    private = _private(host, variables.get("lab_private"), private_subnet, source, faults)
     if len(faults) > before or address is None or disk is None:
         return None
-    return Node(host, address, memory, int(disk[1]), image)
+    return Node(host, address, memory, int(disk[1]), image, private)
 
 
 @dataclass(frozen=True)
@@ -243,6 +306,11 @@ def kernel_command(lab: Lab, node: Node, boot: Boot) -> list[str]:
         "rootflags=barrier=0",
         "init=/usr/sbin/lab-init",
         f"vec0:transport=tap,ifname={node.tap},depth=64,gro=1,mac={node.mac}",
+        *(
+            [f"vec1:transport=tap,ifname={node.private_tap},depth=64,gro=1,mac={node.private_mac}"]
+            if node.private
+            else []
+        ),
         "con0=null,fd:1",
         "con=null",
         "ssl=null",
@@ -252,12 +320,19 @@ def kernel_command(lab: Lab, node: Node, boot: Boot) -> list[str]:
 
 def network_batch(lab: Lab, node: Node) -> str:
     """What `ip -batch` does at a machine's boot."""
-    return (
+    batch = (
         "link set vec0 name eth0\n"
         f"address add {node.address}/{lab.subnet.prefixlen} dev eth0\n"
         "link set eth0 up\n"
         f"route add default via {lab.host_address}\n"
     )
+    if node.private and lab.private:
+        batch += (
+            "link set vec1 name eth1\n"
+            f"address add {node.private}/{lab.private.prefixlen} dev eth1\n"
+            "link set eth1 up\n"
+        )
+    return batch
 
 
 def host_rules(lab: Lab) -> str:
@@ -284,8 +359,10 @@ def cut_rules(lab: Lab, islands: Sequence[Sequence[str]]) -> str:
     rules = ["table bridge cut", "delete table bridge cut", "table bridge cut {"]
     rules.append("  chain between { type filter hook forward priority 0; policy accept;")
     for island in islands:
-        inside = sorted(lab.node(name).tap for name in island)
-        outside = sorted(node.tap for node in lab.nodes if node.name not in island)
+        inside = sorted(cable for name in island for cable in lab.node(name).cables)
+        outside = sorted(
+            cable for node in lab.nodes if node.name not in island for cable in node.cables
+        )
         if outside:
             one, other = _set(inside), _set(outside)
             rules.append(f"    iifname {one} oifname {other} drop")

@@ -5,6 +5,7 @@ Everything goes the way a user's would: SSH, HTTP and `ansible-playbook`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import http.client
 import json
@@ -12,7 +13,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,25 @@ def cluster() -> Cluster:
         )
 
     return Cluster(inventory, group("managers"), group("workers"))
+
+
+async def open_ports(address: str, ports: Iterable[int], seconds: float) -> set[int]:
+    """Those TCP ports of an address that take a connection within so many seconds."""
+    limit = asyncio.Semaphore(1500)  # a closed port is silent: many wait at once
+
+    async def look(port: int) -> int | None:
+        async with limit:
+            try:
+                _reader, writer = await asyncio.wait_for(
+                    asyncio.open_connection(address, port), timeout=seconds
+                )
+            except (OSError, TimeoutError):
+                return None
+            writer.close()
+            return port
+
+    found = await asyncio.gather(*(look(port) for port in ports))
+    return {port for port in found if port}
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str = "") -> float:

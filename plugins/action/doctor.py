@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
                 "info_variable": {"type": "str", "default": "__host_info"},
                 "checkup_variable": {"type": "str", "default": "__node_checkup"},
                 "status_variable": {"type": "str", "default": "__swarm_status"},
-                "data_port": {"type": "int", "default": 4789},
+                "data_port": {"type": "int", "required": True},
                 "report": {"type": "path"},
             }
         )
@@ -49,6 +49,7 @@ class ActionModule(ActionBase):
                         group=group,
                         address=str(address) if address else None,
                         local=variables.get("ansible_connection") == "local",
+                        advertise=str(variables.get("swarm_advertise_address") or "") or None,
                         info=info if "swarm" in info else None,
                     )
                 )

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight
+from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, preflight, wire
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
 from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import inventory_labels
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
@@ -40,6 +41,9 @@ class ActionModule(ActionBase):
                 "compose": {"type": "dict"},
                 "spread_by_zone": {"type": "bool"},
                 "published_ports": {"type": "list", "elements": "int", "default": []},
+                "data_port": {"type": "int"},
+                "address_pool": {"type": "list", "elements": "str", "default": []},
+                "subnet_size": {"type": "int", "default": 24},
                 "pins": {"type": "dict", "default": {}},
                 "tags": {"type": "dict", "default": {}},
                 "overrides": {
@@ -90,6 +94,7 @@ class ActionModule(ActionBase):
             ports, stack = args["published_ports"], args["stack"]
             findings += preflight.check_hosts(hosts, document, stack, ports, memory)
             findings += preflight.check_pins(hosts, args["pins"])
+            findings += preflight.check_pool(hosts, args["address_pool"], args["subnet_size"])
             if document:
                 findings += preflight.check_capacity(document, hosts, stack, args["pins"])
         return _result(self._display, findings, args["fail"])
@@ -113,6 +118,8 @@ class ActionModule(ActionBase):
                         availability=variables.get("node_availability"),
                         variables=frozenset(variables),
                         ssh_port=int(variables.get("ansible_port") or 22),
+                        advertise=str(variables.get("swarm_advertise_address") or "") or None,
+                        published_from=_published_from(variables),
                         info=info if "swarm" in info else None,
                     )
                 )
@@ -147,8 +154,11 @@ class ActionModule(ActionBase):
         return [
             *preflight.check_groups(hosts),
             *preflight.check_addresses(hosts),
+            *preflight.check_firewall(hosts),
             *preflight.check_placement_variables(hosts, spread),
-            *preflight.check_ports(document, args["published_ports"], hosts),
+            *preflight.check_ports(
+                document, args["published_ports"], hosts, args["data_port"] or wire.DATA_PORT
+            ),
             *preflight.check_tags(args["tags"]),
             *preflight.check_words(given, words),
             *misspelt,
@@ -170,6 +180,13 @@ class ActionModule(ActionBase):
             for entry in content["argument_specs"].values():
                 known.update(entry.get("options") or {})
         return known, roles
+
+
+def _published_from(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """The networks that a host's firewall lets to what is published; empty where it is off."""
+    if not boolean(variables.get("docker_engine_firewall") or False, strict=False):
+        return ()
+    return tuple(str(one) for one in variables.get("docker_engine_published_from") or ())
 
 
 def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:

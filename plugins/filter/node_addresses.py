@@ -8,11 +8,12 @@ DOCUMENTATION = r"""
 name: node_addresses
 author: the monsterstack.swarm contributors
 version_added: 0.1.0
-short_description: The address by which each node is known in the Swarm
+short_description: The address by which each node is known
 description:
-  - Takes it from what P(monsterstack.swarm.host_info#module) registered.
-  - A host that is in no Swarm goes by the inventory's C(ansible_host).
-  - Hosts that were not looked at are left out.
+  - In the Swarm, from what P(monsterstack.swarm.host_info#module) registered. A host that is in no
+    Swarm goes by the inventory's C(swarm_advertise_address) or C(ansible_host). Hosts that were
+    not looked at are left out.
+  - With O(known_to=controller) the address or name by which Ansible reaches each.
 positional: _input, nodes
 options:
   _input:
@@ -24,6 +25,11 @@ options:
     type: list
     elements: str
     required: true
+  known_to:
+    description: Who knows the nodes by it.
+    type: str
+    choices: [swarm, controller]
+    default: swarm
   info_variable:
     description: Name of the variable with the result of P(monsterstack.swarm.host_info#module).
     type: str

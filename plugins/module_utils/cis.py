@@ -24,7 +24,11 @@ SENSITIVE = ("/", "/boot", "/dev", "/etc", "/lib", "/proc", "/sys", "/usr")
 UNIT = "/usr/lib/systemd/system/docker.service"
 SOCKET_UNIT = "/usr/lib/systemd/system/docker.socket"
 
-MESH = "the routing mesh answers on all addresses of a node; the firewall decides who gets there"
+MESH = (
+    "the routing mesh answers on all addresses of a node; docker_engine_firewall closes the "
+    "registry's port to all but nodes and the others to all but docker_engine_published_from "
+    "(default: everywhere)"
+)
 # Which problems (a regular expression) of a check are meant, and why.
 EXCEPTIONS = {
     "2.1": (".*", "a rootless engine has no overlay networks, so it cannot be in a Swarm"),

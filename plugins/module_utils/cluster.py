@@ -9,6 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import pins, quorum, swarm_spec
+from ansible_collections.monsterstack.swarm.plugins.module_utils.addresses import (
+    reached_at,
+    swarm_address,
+    with_port,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
@@ -131,7 +136,7 @@ def inventory_hosts(variables: Mapping[str, Any], args: Mapping[str, Any]) -> li
         Host(
             name=name,
             group=group,
-            address=str(hostvars[name].get("ansible_host") or name),
+            address=swarm_address(name, hostvars[name], info) or reached_at(name, hostvars[name]),
             info=info if "swarm" in info else None,
         )
         for group in ("managers", "workers")
@@ -202,7 +207,7 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
         return
     first = managers[0]
     plan.init = plan.primary = first.name
-    plan.primary_address = f"{first.address}:{CLUSTER_PORT}"
+    plan.primary_address = with_port(first.address, CLUSTER_PORT)
     plan.join_managers = [host.name for host in managers[1:]]
     plan.join_workers = [host.name for host in hosts if host.group == "workers" and host.usable]
 
@@ -223,7 +228,9 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
         plan.zeros = list(primary.swarm.get("zeros") or [])
         if plan.zeros:
             plan.notices.append(swarm_spec.complaint(plan.zeros))
-        plan.primary_address = f"{primary.swarm.get('node_addr') or primary.address}:{CLUSTER_PORT}"
+        plan.primary_address = with_port(
+            primary.swarm.get("node_addr") or primary.address, CLUSTER_PORT
+        )
     for host in hosts:
         if host.usable and host.name not in wishes.remove:
             _plan_host(plan, host, cluster_id, nodes)

@@ -23,8 +23,9 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight impor
     notice,
     warning,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import DATA_PORT
 
-GOSSIP, GOSSIP_UDP, CLUSTER, DATA, ESP = "7946/tcp", "7946/udp", "2377/tcp", "4789/udp", "ESP"
+GOSSIP, GOSSIP_UDP, CLUSTER, DATA, ESP = "7946/tcp", "7946/udp", "2377/tcp", "VXLAN", "ESP"
 CHANNELS = (CLUSTER, GOSSIP, GOSSIP_UDP, DATA, ESP)
 MEANING = {
     CLUSTER: "it gets no orders",
@@ -48,7 +49,7 @@ class Case:
     checkups: Mapping[str, Mapping[str, Any]]
     statuses: Mapping[str, Mapping[str, Any]]
     now: float
-    data_port: int = 4789
+    data_port: int = DATA_PORT
 
     @property
     def status(self) -> Mapping[str, Any]:

@@ -67,6 +67,7 @@ class Engine:
         self._end = None if within is None else time.monotonic() + within
         self._prefix: str | None = None
         self.api_version = ""
+        self.min_api_version = ""  # read where the engine is newer than NEWEST_API
 
     def _negotiate(self) -> str:
         if self._prefix is None:
@@ -74,8 +75,23 @@ class Engine:
             _body, headers = self._send("GET", "/_ping", None, {}, seconds, 1024)
             self.api_version = headers.get("api-version", "1.41")
             own = tuple(int(part) for part in self.api_version.split("."))
+            if own > NEWEST_API:
+                self._refuse_too_new()
             self._prefix = f"/v{'.'.join(map(str, min(own, NEWEST_API)))}"
         return self._prefix
+
+    def _refuse_too_new(self) -> None:
+        """A newer engine still speaks older interfaces, but not all of them."""
+        body, _headers = self._send("GET", "/version", None, {}, self._timeout, None)
+        self.min_api_version = str(json.loads(body).get("MinAPIVersion") or "")
+        least = tuple(int(part) for part in self.min_api_version.split(".") if part)
+        if least > NEWEST_API:
+            newest = ".".join(map(str, NEWEST_API))
+            raise EngineError(
+                0,
+                f"the Docker Engine speaks API {self.min_api_version} and newer only, and this "
+                f"version of monsterstack.swarm {newest} at most: use a newer one of it.",
+            )
 
     def _send(
         self,

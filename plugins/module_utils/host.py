@@ -62,6 +62,9 @@ def parse_addresses(ip_json: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for link in json.loads(ip_json or "[]"):
         for info in link.get("addr_info", []):
+            # A temporary address of IPv6 is another one tomorrow (RFC 8981).
+            if info.get("temporary") or info.get("deprecated"):
+                continue
             if info.get("scope") == "global" and info.get("family") in ("inet", "inet6"):
                 found.append(
                     {
@@ -72,6 +75,25 @@ def parse_addresses(ip_json: str) -> list[dict[str, Any]]:
                     }
                 )
     return found
+
+
+def parse_routes(ip_json: str) -> list[dict[str, str]]:
+    """`ip -j route` as [{network, interface}], without the default route."""
+    return [
+        {"network": route["dst"], "interface": str(route.get("dev") or "")}
+        for route in json.loads(ip_json or "[]")
+        if route.get("dst") not in (None, "default", "0.0.0.0/0", "::/0")
+    ]
+
+
+def containerd_root(config: str | None) -> str:
+    """Where containerd keeps its data, by the text of its config.toml: `root` before any table."""
+    for line in (config or "").splitlines():
+        if line.lstrip().startswith("["):
+            break
+        if match := re.fullmatch(r"""\s*root\s*=\s*["']([^"']+)["']\s*(#.*)?""", line):
+            return match[1]
+    return "/var/lib/containerd"
 
 
 def parse_sockets(table: str, protocol: str) -> list[tuple[int, str, str]]:
@@ -88,6 +110,33 @@ def parse_sockets(table: str, protocol: str) -> list[tuple[int, str, str]]:
         address, _colon, port = fields[1].partition(":")
         found.append((int(port, 16), _address(address), fields[9]))
     return found
+
+
+def parse_ssh_connection(environ: str) -> dict[str, Any] | None:
+    """SSH_CONNECTION of a process's environment (sshd(8)) as {client, address, port}.
+
+    `address` and `port` are those that the connection came in by; None where there was none.
+    """
+    for entry in environ.split("\0"):
+        name, _equals, value = entry.partition("=")
+        fields = value.split()
+        if name == "SSH_CONNECTION" and len(fields) == 4 and fields[3].isdigit():
+            return {"client": fields[0], "address": fields[2], "port": int(fields[3])}
+    return None
+
+
+def ssh_ports(
+    listening: Iterable[Mapping[str, Any]], connection: Mapping[str, Any] | None
+) -> list[int]:
+    """TCP ports by which SSH comes in: those that sshd listens on, and the one in use, which
+    systemd holds where sshd is started for each connection."""
+    found = {
+        int(entry["port"])
+        for entry in listening
+        if str(entry["process"] or "").startswith("sshd")
+        and not str(entry["address"]).startswith(("127.", "::1"))
+    }
+    return sorted(found | ({int(connection["port"])} if connection else set()))
 
 
 def _address(text: str) -> str:
@@ -274,6 +323,8 @@ def summarise_engine(
     data_root: str,
     error: str | None,
     api_version: str | None = None,
+    min_api_version: str | None = None,
+    containerd: str | None = None,
     settings_unread: bool = False,
 ) -> dict[str, Any]:
     """The engine's part of host_info; `info` is its /info, None when it is silent."""
@@ -289,6 +340,10 @@ def summarise_engine(
         "remedy": remedy,
         "version": asked.get("ServerVersion"),
         "api_version": api_version if info is not None else None,
+        "min_api_version": min_api_version,
+        "containerd_root": containerd_root(containerd),
+        "firewall_backend": (asked.get("FirewallBackend") or {}).get("Driver")
+        or (settings or {}).get("firewall-backend"),
         "live_restore": bool(asked.get("LiveRestoreEnabled", (settings or {}).get("live-restore"))),
         "data_root": asked.get("DockerRootDir") or data_root,
         "daemon_json": settings,
@@ -327,6 +382,8 @@ def summarise_swarm(
         "cluster_id": cluster or (certificate.get("cluster_id") if member else None),
         "role": ("manager" if control else certificate.get("role")) if member else None,
         "certificate_not_after": certificate.get("not_after") if member else None,
+        "address_pool": (swarm.get("Cluster") or {}).get("DefaultAddrPool") or [],
+        "data_path_port": (swarm.get("Cluster") or {}).get("DataPathPort") or None,
         "managers": [manager["Addr"] for manager in swarm.get("RemoteManagers") or []],
         "error": swarm.get("Error") or None,
         "autolock": (

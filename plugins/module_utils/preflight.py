@@ -12,6 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import firewall
+from ansible_collections.monsterstack.swarm.plugins.module_utils.addresses import (
+    DOCKERS,
+    is_ip,
+    own_addresses,
+    swarm_address,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import Compose, Service
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import TAG_PATTERN
 from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
@@ -25,12 +32,12 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.placement impor
     parse_constraint,
     room_for_one_more,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import DATA_PORT
 
 RESERVED_PORTS = {
     22: "SSH",
     2377: "Swarm's managers",
     7946: "Swarm's nodes",
-    4789: "Swarm's overlay networks",
 }
 AVAILABILITIES = ("active", "pause", "drain")
 MOST_MANAGERS = 7
@@ -71,6 +78,8 @@ class InventoryHost:
     availability: str | None = None
     variables: frozenset[str] = frozenset()
     ssh_port: int = 22
+    advertise: str | None = None  # swarm_advertise_address
+    published_from: tuple[str, ...] = ()  # where the firewall restricts published ports
     info: Mapping[str, Any] | None = None
 
 
@@ -115,15 +124,15 @@ def check_addresses(hosts: Sequence[InventoryHost]) -> list[Finding]:
     for host in {host.name: host for host in hosts}.values():
         where, address = f"{host.name}/ansible_host", host.address
         if not address:
-            if not _is_ip(host.name):
+            if not is_ip(host.name):
                 text = "the host has no address"
                 remedy = "Set ansible_host to the address that the other nodes reach it by."
                 findings.append(error(where, text, remedy))
             continue
-        if not _is_ip(address) and set(address) <= set("0123456789."):
+        if not is_ip(address) and set(address) <= set("0123456789."):
             text = f"{address} is no IP address"
             findings.append(error(where, text, "Correct it."))
-        elif _is_ip(address) and ipaddress.ip_address(address).is_loopback and not host.local:
+        elif is_ip(address) and ipaddress.ip_address(address).is_loopback and not host.local:
             text = f"{address} leads every host to itself"
             remedy = "Set it to the address that the other nodes reach it by."
             findings.append(error(where, text, remedy))
@@ -134,12 +143,69 @@ def check_addresses(hosts: Sequence[InventoryHost]) -> list[Finding]:
     return findings
 
 
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def check_pool(
+    hosts: Sequence[InventoryHost], wished: Sequence[str], subnet_size: int
+) -> list[Finding]:
+    """Whether the networks that overlay networks are cut from leave the hosts' own alone.
+
+    What the swarm was made with counts; before there is one, the wish of the inventory.
+    """
+    swarms = [(host.info or {}).get("swarm") or {} for host in hosts]
+    made_with = next((swarm["address_pool"] for swarm in swarms if swarm.get("address_pool")), None)
+    findings: list[Finding] = []
+    pool: list[ipaddress.IPv4Network] = []
+    for text in made_with or wished:
+        try:
+            pool.append(ipaddress.IPv4Network(text))
+        except ValueError:
+            where = "swarm_address_pool"
+            findings.append(error(where, f"{text} is no network", "Write one like 10.201.0.0/16."))
+            continue
+        if not made_with and subnet_size < pool[-1].prefixlen:
+            problem = f"a network of /{subnet_size} does not fit into {text}"
+            remedy = f"Set it to {pool[-1].prefixlen} or more, up to 29."
+            findings.append(error("swarm_subnet_size", problem, remedy))
+    for host in hosts:
+        for own, interface in _own_networks(host):
+            hit = next((one for one in pool if one.overlaps(own)), None)
+            if hit is None:
+                continue
+            problem = f"{hit}, which overlay networks are cut from, overlaps the host's network"
+            problem += f" {own} ({interface}): tasks and hosts would not reach each other there"
+            if not made_with:
+                remedy = "Set swarm_address_pool to networks that no host has: it is fixed later."
+                findings.append(error(host.name, problem, remedy))
+                continue
+            remedy = "The pool was fixed when the swarm was made; give the host another network."
+            member = ((host.info or {}).get("swarm") or {}).get("state", "inactive") != "inactive"
+            findings.append((warning if member else error)(host.name, problem, remedy))
+    return findings
+
+
+def _own_networks(host: InventoryHost) -> list[tuple[ipaddress.IPv4Network, str]]:
+    """IPv4 networks of a host's interfaces and routes, each once, without Docker's own."""
+    info = host.info or {}
+    found: dict[ipaddress.IPv4Network, str] = {}
+    for entry in info.get("addresses") or []:
+        if entry.get("family") == "ipv4":
+            text = f"{entry['address']}/{entry['prefix']}"
+            found.setdefault(ipaddress.IPv4Network(text, strict=False), entry["interface"])
+    for route in info.get("routes") or []:
+        if ":" not in route["network"]:
+            network = ipaddress.IPv4Network(route["network"], strict=False)
+            found.setdefault(network, route["interface"])
+    return [(network, name) for network, name in found.items() if not DOCKERS.fullmatch(name)]
+
+
+def check_firewall(hosts: Sequence[InventoryHost]) -> list[Finding]:
+    """Networks of the firewall that are none: the rules would not load."""
+    findings: list[Finding] = []
+    for host in hosts:
+        try:
+            firewall.networks(host.published_from, "docker_engine_published_from")
+        except ValueError as problem:
+            findings.append(error(host.name, str(problem), "Names are not looked up."))
+    return findings
 
 
 def check_placement_variables(
@@ -165,11 +231,15 @@ def check_placement_variables(
 
 
 def check_ports(
-    compose: Compose | None, published: Sequence[int], hosts: Sequence[InventoryHost]
+    compose: Compose | None,
+    published: Sequence[int],
+    hosts: Sequence[InventoryHost],
+    data_port: int = DATA_PORT,
 ) -> list[Finding]:
     """Reserved ports, and ports that two services want."""
     findings: list[Finding] = []
     reserved = {**dict.fromkeys((host.ssh_port for host in hosts), "SSH"), **RESERVED_PORTS}
+    reserved[data_port] = "Swarm's overlay networks"
     owners: dict[tuple[int, str], str] = {(port, "tcp"): "another service" for port in published}
     wanted = [(number, "tcp", "published_ports") for number in published]
     for service in compose.services.values() if compose else ():
@@ -408,6 +478,15 @@ def check_hosts(
             text = f"has {mebibytes(info['disk_free_bytes'])} left where Docker keeps its data"
             remedy = "No image can be pulled there. docker system df shows what takes the room."
             findings.append(warning(host.name, text, remedy))
+        if info.get("containerd_free_bytes", disk_min) < disk_min:
+            text = f"has {mebibytes(info['containerd_free_bytes'])} left where containerd keeps its"
+            text += f" data ({engine['containerd_root']})"
+            remedy = "No image can be pulled there. docker system df shows what takes the room."
+            findings.append(warning(host.name, text, remedy))
+        if str(engine.get("firewall_backend") or "").startswith("nftables"):
+            text = "firewall-backend is nftables, and Docker with it joins no swarm"
+            remedy = "Remove firewall-backend from /etc/docker/daemon.json and restart Docker."
+            findings.append(error(host.name, text, remedy))
         if engine["live_restore"]:
             text = "live-restore is on, and Docker then joins no swarm"
             remedy = "Remove live-restore from /etc/docker/daemon.json and restart Docker."
@@ -419,11 +498,8 @@ def check_hosts(
             left_out = engine["state"] not in ("running", "absent")
             level = warning if left_out else error
             findings.append(level(host.name, text, remedy))
-        own = {entry["address"] for entry in info["addresses"]}
-        if own and host.address and _is_ip(host.address) and host.address not in own:
-            text = f"none of its interfaces has the address {host.address}"
-            remedy = "Swarm needs one that the host itself has: see swarm_advertise_address."
-            findings.append(warning(f"{host.name}/ansible_host", text, remedy))
+        findings += _check_swarm_address(host)
+        findings += _check_published_from(host)
         findings += _check_taken_ports(host, compose, published)
     findings += _check_names(known)
     findings += _check_clocks(known)
@@ -433,6 +509,50 @@ def check_hosts(
 def _version(text: str) -> tuple[int, ...]:
     """3.11.2 and 3.13.0rc1 as (3, 11) and (3, 13)."""
     return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+
+
+def _check_swarm_address(host: InventoryHost) -> list[Finding]:
+    """Whether it is clear by which literal address the other nodes reach a host: Swarm takes no
+    name, and says so only when it is made."""
+    variables = {"ansible_host": host.address, "swarm_advertise_address": host.advertise}
+    variable = "swarm_advertise_address" if host.advertise else "ansible_host"
+    where = f"{host.name}/{variable}"
+    wished = {"swarm_advertise_address": host.advertise}
+    if host.advertise and not swarm_address("", wished, {**(host.info or {}), "swarm": {}}):
+        text = f"{host.advertise} is neither an address nor an interface of the host"
+        return [error(where, text, "Swarm takes no names here: give it a literal address.")]
+    own = own_addresses(host.info)
+    known = swarm_address(host.name, variables, host.info)
+    if known is None:
+        text = f"{host.address or host.name} is a name, and Swarm takes literal addresses only"
+        text += f"; the host has {', '.join(own) or 'none that was found'}"
+        remedy = "Set swarm_advertise_address to the one by which the nodes reach each other."
+        return [error(where, text, remedy)]
+    if own and known not in own and not host.local:
+        text = f"none of its interfaces has the address {known}"
+        remedy = (
+            "Swarm needs one that the host itself has: set swarm_advertise_address to the one by "
+            f"which the nodes reach each other ({', '.join(own)})."
+        )
+        return [warning(where, text, remedy)]
+    return []
+
+
+def _check_published_from(host: InventoryHost) -> list[Finding]:
+    """Whether the controller may ask for what the nodes publish, as it is about to do."""
+    connection = ((host.info or {}).get("ssh") or {}).get("connection") or {}
+    client = connection.get("client")
+    if not host.published_from or not client or not is_ip(client):
+        return []
+    address = ipaddress.ip_address(client)
+    allowed = firewall.networks(host.published_from, "docker_engine_published_from")
+    if any(address in ipaddress.ip_network(one) for one in allowed[address.version]):
+        return []
+    text = f"the networks leave out this computer, which the host knows as {client}"
+    remedy = (
+        "The smoke test and the probe will find published ports closed: add it, or its network."
+    )
+    return [warning(f"{host.name}/docker_engine_published_from", text, remedy)]
 
 
 def _check_names(hosts: Sequence[InventoryHost]) -> list[Finding]:

@@ -7,7 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.addresses import (
+    is_ip,
+    own_addresses,
+    reached_at,
+    swarm_address,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import label_text
+from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import DATA_PORT
 
 
 def inventory_labels(variables: Mapping[str, Any]) -> dict[str, str]:
@@ -59,23 +66,45 @@ def node_addresses(
     hostvars: Mapping[str, Mapping[str, Any]],
     nodes: Iterable[str],
     info_variable: str = "__host_info",
+    known_to: str = "swarm",
 ) -> dict[str, str]:
-    """The address by which each host that was looked at is known in the Swarm, by name.
+    """The address by which each host that was looked at is known in the Swarm, by name; or by
+    which the controller reaches each.
 
     One that is in no Swarm goes by the inventory's address, or, where that is a name, by its own
     first IPv4 address.
     """
     found: dict[str, str] = {}
+    if known_to == "controller":
+        return {name: reached_at(name, hostvars[name]) for name in nodes}
     for name in nodes:
         info = hostvars[name].get(info_variable) or {}
         if "swarm" not in info:
             continue
-        given = str(hostvars[name].get("ansible_host") or name)
-        if not given.replace(".", "").isdigit():
-            own = [one["address"] for one in info["addresses"] if one["family"] == "ipv4"]
-            given = own[0] if own else given
-        found[name] = str(info["swarm"].get("node_addr") or given)
+        node_addr = str(info["swarm"].get("node_addr") or "")
+        if is_ip(node_addr):
+            found[name] = node_addr
+            continue
+        known = swarm_address(name, hostvars[name], info)
+        own = own_addresses(info)
+        found[name] = known or (own[0] if own else reached_at(name, hostvars[name]))
     return found
+
+
+def swarm_data_port(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    nodes: Iterable[str],
+    info_variable: str = "__host_info",
+) -> int:
+    """The UDP port of the overlay networks: what the Swarm was made with, else what the inventory
+    wishes for."""
+    wished = 0
+    for name in nodes:
+        info = hostvars[name].get(info_variable) or {}
+        if made_with := (info.get("swarm") or {}).get("data_path_port"):
+            return int(made_with)
+        wished = wished or int(hostvars[name].get("swarm_data_path_port") or 0)
+    return wished or DATA_PORT
 
 
 def _places(nodes: Iterable[str], zones: Mapping[str, str]) -> str:
@@ -124,7 +153,7 @@ def release_summary(
         host = hostvars[name]
         info = host.get(info_variable) or {}
         zones[info.get("hostname") or name] = inventory_labels(host).get("zone", "")
-        addresses.append(str(host.get("ansible_host", name)))
+        addresses.append(reached_at(name, host))
     lines = [f"stack {stack}, release {tag}: {result['verdict']} ({_changes(running, tag, asked)})"]
     for name, service in sorted(result["services"].items()):
         digest = str(service.get("digest") or "")[:19]

@@ -24,6 +24,7 @@ from typing import Any
 
 MAGIC = 0x6D737731
 CLUSTER_PORT, GOSSIP_PORT = 2377, 7946
+DATA_PORT = 4789  # of the overlay networks (VXLAN), unless the Swarm was made with another one
 SOURCE_PORT = 47891
 ESP = 50
 LONG_EVERY = 4  # long packets in every fourth burst: they are to be seen, not to fill the line

@@ -40,7 +40,7 @@ options:
   data_port:
     description: UDP port of the overlay networks.
     type: int
-    default: 4789
+    required: true
   report:
     description: File on the controller that the report is written to, as JSON.
     type: path
@@ -55,6 +55,7 @@ EXAMPLES = r"""
   monsterstack.swarm.doctor:
     managers: "{{ groups['managers'] }}"
     workers: "{{ groups['workers'] }}"
+    data_port: "{{ swarm_data_path_port }}"
     report: artifacts/doctor.json
   register: __doctor
 """

@@ -74,6 +74,15 @@ addresses:
   returned: always
   type: list
   elements: dict
+containerd_free_bytes:
+  description: The same where containerd keeps its data, images included with newer engines.
+  returned: always
+  type: int
+routes:
+  description: Routes with C(network) and C(interface), without the default route.
+  returned: always
+  type: list
+  elements: dict
 listening_tcp:
   description: Listening TCP sockets with C(port), C(address) and C(process) (null if unknown).
   returned: always
@@ -87,6 +96,9 @@ listening_udp:
 engine:
   description:
     - C(installed), C(running), C(version), C(api_version), C(live_restore), C(data_root), C(error).
+    - C(firewall_backend) is iptables or nftables, as far as it is known.
+    - C(min_api_version) is the oldest interface of an engine that is newer than this collection.
+    - C(containerd_root) is where containerd keeps its data.
     - C(settings_unread) says that daemon.json changed after the engine was started.
     - C(state) is absent, running, stopped, starting, failed, hung or silent. C(problem) and
       C(remedy) say what is wrong with one that does not answer, else they are null.
@@ -99,6 +111,8 @@ swarm:
       is silent. Its certificate then says C(node_id), C(cluster_id) and C(role).
     - Also C(node_id), C(node_addr), C(control_available), C(cluster_id), C(role),
       C(certificate_not_after), C(managers), C(error).
+    - On a manager C(data_path_port) is the UDP port of the overlay networks, and C(address_pool)
+      the networks that they are cut from.
     - C(autolock) says whether this manager is locked when it restarts; false on workers.
     - C(zeros) names the swarm's own settings that are 0 and must not be; empty on workers.
     - C(nodes) lists all nodes where the host is a manager that the cluster answers.
@@ -116,6 +130,16 @@ unmounted:
   returned: always
   type: list
   elements: str
+ssh:
+  description:
+    - C(ports) by which SSH comes in, those that sshd listens on and the one of this connection.
+    - C(connection) has this connection's C(client), C(address) and C(port), or is null.
+  returned: always
+  type: dict
+firewall:
+  description: Whether the collection's rules are C(loaded), and C(enabled) to be loaded at boot.
+  returned: always
+  type: dict
 python_libraries:
   description: Which of C(docker), C(yaml) and C(jsondiff) this Python can import.
   returned: always
@@ -166,6 +190,12 @@ hosts:
   description: Names of C(/etc/hosts) with the address that comes first for each.
   returned: always
   type: dict
+hosts_templates:
+  description:
+    - The same for the template from which cloud-init writes C(/etc/hosts) at each boot, by path.
+      Empty where there is none.
+  returned: always
+  type: dict
 time_epoch:
   description: The host's clock, in seconds since 1970.
   returned: always
@@ -198,8 +228,11 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import TABLE
 
 DAEMON_JSON = Path("/etc/docker/daemon.json")
+HOSTS_TEMPLATES = ("/etc/cloud/templates/hosts.debian.tmpl",)
+FIREWALL_UNIT = Path("/etc/systemd/system/monsterstack-swarm-firewall.service")
 PID_FILE = Path("/run/docker.pid")  # written when the engine starts
 # Whatever the roles write on a host for good, daemon.json aside.
 WRITTEN_BY_ROLES = (
@@ -272,6 +305,29 @@ def listening(protocol: str, owners: dict[str, str]) -> list[dict[str, Any]]:
         )
     ]
     return sorted(found, key=lambda item: (item["port"], str(item["address"])))
+
+
+def ssh_connection() -> dict[str, Any] | None:
+    """The SSH connection that this process runs in: sudo takes it out of the environment, so the
+    nearest parent that still has it tells."""
+    pid = os.getpid()
+    while pid > 1:
+        if found := host.parse_ssh_connection(read(f"/proc/{pid}/environ") or ""):
+            return found
+        # proc_pid_stat(5): pid, (comm), state, ppid; the name may have blanks and brackets.
+        fields = (read(f"/proc/{pid}/stat") or "").rpartition(")")[2].split()
+        pid = int(fields[1]) if len(fields) > 1 else 0
+    return None
+
+
+def look_at_firewall(module: AnsibleModule) -> dict[str, bool]:
+    """Whether our table is in force, and at the next boot; asked only where its unit is."""
+    nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin"])
+    if not FIREWALL_UNIT.exists() or not nft:
+        return {"loaded": False, "enabled": False}
+    loaded = module.run_command([nft, "list", "table", *TABLE.split()])[0] == 0
+    wants = Path("/etc/systemd/system/multi-user.target.wants", FIREWALL_UNIT.name)
+    return {"loaded": loaded, "enabled": wants.exists()}
 
 
 def newer(path: Path, than: Path) -> bool:
@@ -352,6 +408,8 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         data_root=[*known, *roots][0],
         error=problem,
         api_version=client.api_version,
+        min_api_version=client.min_api_version or None,
+        containerd=read("/etc/containerd/config.toml"),
         settings_unread=newer(DAEMON_JSON, PID_FILE),
     )
     result["engine"] = engine
@@ -389,8 +447,10 @@ def main() -> None:
     owners = processes_by_socket()
     ip = module.get_bin_path("ip", opt_dirs=["/usr/sbin", "/sbin"])
     rc, addresses, _err = module.run_command([ip, "-j", "addr"]) if ip else (1, "", "")
+    routes_rc, routes, _err = module.run_command([ip, "-j", "route"]) if ip else (1, "", "")
     os_facts = host.parse_os_release(read("/etc/os-release") or "")
     engine = look_at_engine(module)
+    listening_tcp, connection = listening("tcp", owners), ssh_connection()
     module.exit_json(
         changed=False,
         os={**os_facts, "arch": platform.machine()},
@@ -400,9 +460,13 @@ def main() -> None:
         memory_bytes=host.parse_memory(read("/proc/meminfo") or ""),
         cpus=os.cpu_count() or 1,
         disk_free_bytes=free_bytes(engine["engine"]["data_root"]),
+        containerd_free_bytes=free_bytes(engine["engine"]["containerd_root"]),
+        routes=host.parse_routes(routes if routes_rc == 0 else ""),
         addresses=host.parse_addresses(addresses if rc == 0 else ""),
-        listening_tcp=listening("tcp", owners),
+        listening_tcp=listening_tcp,
         listening_udp=listening("udp", owners),
+        ssh={"ports": host.ssh_ports(listening_tcp, connection), "connection": connection},
+        firewall=look_at_firewall(module),
         python_libraries={
             name: importlib.util.find_spec(name) is not None
             for name in ("docker", "yaml", "jsondiff")
@@ -411,6 +475,9 @@ def main() -> None:
         files=file_hashes(),
         exposed=exposed(),
         hosts=host.parse_hosts(read("/etc/hosts") or ""),
+        hosts_templates={
+            path: host.parse_hosts(text) for path in HOSTS_TEMPLATES if (text := read(path))
+        },
         time_epoch=time.time(),
         **engine,
     )

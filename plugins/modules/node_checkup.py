@@ -35,7 +35,7 @@ options:
   data_port:
     description: UDP port of the overlay networks.
     type: int
-    default: 4789
+    required: true
   seconds:
     description: After how long the check ends when not everything was heard.
     type: int
@@ -44,6 +44,10 @@ options:
     description: Where the engine keeps its data.
     type: str
     default: /var/lib/docker
+  containerd_root:
+    description: Where containerd keeps its data, images included with newer engines.
+    type: str
+    default: /var/lib/containerd
   docker_host:
     description: The engine's socket.
     type: str
@@ -60,6 +64,7 @@ EXAMPLES = r"""
 - name: Check up on every node
   monsterstack.swarm.node_checkup:
     address: "{{ ansible_host }}"
+    data_port: "{{ swarm_data_path_port }}"
     peers: {m1: 192.0.2.11, w1: 192.0.2.21}
     managers: [m1]
   become: true
@@ -262,10 +267,10 @@ def look_at_registries() -> dict[str, dict[str, str | None]]:
     return found
 
 
-def disks(data_root: str) -> list[dict[str, Any]]:
+def disks(*roots: str) -> list[dict[str, Any]]:
     """The file systems of the engine's data, of / and of the logs, each once."""
     found: dict[int, dict[str, Any]] = {}
-    for path in (data_root, "/", "/var/log"):
+    for path in (*roots, "/", "/var/log"):
         try:
             device, usage = os.stat(path).st_dev, os.statvfs(path)
         except OSError:
@@ -294,9 +299,10 @@ def main() -> None:
             "address": {"type": "str", "required": True},
             "peers": {"type": "dict", "default": {}},
             "managers": {"type": "list", "elements": "str", "default": []},
-            "data_port": {"type": "int", "default": 4789},
+            "data_port": {"type": "int", "required": True},
             "seconds": {"type": "int", "default": 12},
             "data_root": {"type": "str", "default": "/var/lib/docker"},
+            "containerd_root": {"type": "str", "default": "/var/lib/containerd"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
@@ -339,7 +345,7 @@ def main() -> None:
         **looked,
         root_certificate_not_after=host.parse_certificate(pem)["not_after"],
         registries=registries.result(),
-        disks=disks(params["data_root"]),
+        disks=disks(params["data_root"], params["containerd_root"]),
         memory=memory(),
     )
 

@@ -52,6 +52,20 @@ options:
     type: list
     elements: int
     default: []
+  data_port:
+    description: UDP port of the overlay networks. Swarm's own where it is not given.
+    type: int
+  address_pool:
+    description:
+      - Networks that a new swarm's overlay networks are cut from. They must be none of the hosts'.
+      - Those of a swarm that exists count instead.
+    type: list
+    elements: str
+    default: []
+  subnet_size:
+    description: Length of the prefix of each overlay network.
+    type: int
+    default: 24
   pins:
     description:
       - Labels that exactly one node has or will get, with the hosts that may get it.

@@ -77,6 +77,23 @@ def test_a_host_in_two_groups_is_one_machine() -> None:
         pytest.param({"w1__lab_disk": "2G"}, "3G to 1000G", id="disk-small"),
         pytest.param({"w1__lab_disk": "8"}, "3G to 1000G", id="disk-no-unit"),
         pytest.param({"w1__lab_image": "gold"}, "engine and bare", id="image"),
+        pytest.param({"lab_private_subnet": "ten"}, "like 10.66.0.0/24", id="private-subnet"),
+        pytest.param({"lab_private_subnet": "198.18.0.0/16"}, "overlaps", id="private-overlap"),
+        pytest.param({"w1__lab_private": "10.6.0.2"}, "no lab_private_subnet", id="private-alone"),
+        pytest.param(
+            {"lab_private_subnet": "10.6.0.0/24", "w1__lab_private": "10.7.0.2"},
+            "in lab_private_subnet 10.6.0.0/24",
+            id="private-outside",
+        ),
+        pytest.param(
+            {
+                "lab_private_subnet": "10.6.0.0/24",
+                "m1__lab_private": "10.6.0.2",
+                "w1__lab_private": "10.6.0.2",
+            },
+            "m1 and w1 both",
+            id="private-twice",
+        ),
     ],
 )
 def test_bad_inventory_is_one_clear_sentence(changes: dict[str, Any], sentence: str) -> None:
@@ -115,6 +132,24 @@ def test_command_line_names_disks_card_and_memory(lab: plan.Lab) -> None:
     assert f"ifname={lab.node('w1').tap}," in card
     assert card.endswith("mac=02:4c:c6:12:09:15")
     assert "seccomp=on" not in plan.kernel_command(lab, lab.node("w1"), boot(seccomp=False))
+
+
+def test_a_private_network_is_a_second_card_that_a_cut_cuts_too() -> None:
+    changes = {f"{name}__lab_private": f"10.6.0.{n}" for n, name in enumerate(("m1", "w1"), 11)}
+    lab = plan.read_inventory(inventory(lab_private_subnet="10.6.0.0/24", **changes), "here")
+    m1, w1, w2 = lab.nodes
+    words = plan.kernel_command(lab, w1, boot())
+    card = next(word for word in words if word.startswith("vec1:"))
+    assert f"ifname={w1.private_tap}," in card
+    assert card.endswith("mac=02:4d:c6:12:09:15")
+    assert "address add 10.6.0.12/24 dev eth1\n" in plan.network_batch(lab, w1)
+    assert len(w1.private_tap) <= 15
+    assert not [word for word in plan.kernel_command(lab, w2, boot()) if "vec1" in word]
+    assert "eth1" not in plan.network_batch(lab, w2)
+    inside, outside = f'"{w1.tap}", "{w1.private_tap}"', f'"{m1.tap}", "{m1.private_tap}"'
+    assert f'iifname {{ {inside} }} oifname {{ {outside}, "{w2.tap}" }} drop' in plan.cut_rules(
+        lab, [["w1"]]
+    )
 
 
 @pytest.mark.parametrize("character", [",", ":", " "])

@@ -23,6 +23,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers /_ping, /v…/echo with what was asked, and everything else with an engine's 404."""
 
     version = "1.41"
+    least = "1.24"
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -35,6 +36,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/_ping":
             self.answer(200, b"OK")
+        elif self.path == "/version":
+            self.answer(200, json.dumps({"MinAPIVersion": self.least}).encode())
         elif "/echo" in self.path:
             self.answer(200, json.dumps({"path": self.path}).encode())
         else:
@@ -102,3 +105,15 @@ def test_only_local_sockets() -> None:
 def test_short_name() -> None:
     assert short_name("shop", "shop_web") == "web"
     assert short_name("shop", "other_web") == "other_web"
+
+
+@pytest.mark.fault("C18")
+def test_an_engine_that_speaks_newer_interfaces_only_is_named(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Handler, "version", "1.60")
+    monkeypatch.setattr(Handler, "least", "1.44")
+    assert Engine(server).get("/echo")["path"] == "/v1.45/echo"
+    monkeypatch.setattr(Handler, "least", "1.50")
+    with pytest.raises(EngineError, match=r"speaks API 1\.50 and newer only"):
+        Engine(server).get("/echo")

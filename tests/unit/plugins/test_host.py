@@ -66,6 +66,39 @@ def test_addresses_leave_out_loopback_and_link_local() -> None:
     assert host.parse_addresses("") == []
 
 
+@pytest.mark.fault("C12")
+def test_routes() -> None:
+    # Of a lab machine with two networks, with Docker: `ip -j route`.
+    text = json.dumps(
+        [
+            {"dst": "default", "gateway": "198.18.66.254", "dev": "eth0", "flags": []},
+            {"dst": "10.66.0.0/24", "dev": "eth1", "protocol": "kernel", "scope": "link"},
+            {"dst": "172.17.0.0/16", "dev": "docker0", "flags": ["linkdown"]},
+            {"type": "unreachable", "dst": "10.9.0.0/16", "flags": []},
+        ]
+    )
+    assert host.parse_routes(text) == [
+        {"network": "10.66.0.0/24", "interface": "eth1"},
+        {"network": "172.17.0.0/16", "interface": "docker0"},
+        {"network": "10.9.0.0/16", "interface": ""},
+    ]
+    assert host.parse_routes("") == []
+
+
+@pytest.mark.fault("C18")
+@pytest.mark.parametrize(
+    ("config", "root"),
+    [
+        (None, "/var/lib/containerd"),
+        ('version = 3\nroot = "/srv/containerd"  # here\n', "/srv/containerd"),
+        ("#root = '/a'\n[plugins]\n  root = '/b'\n", "/var/lib/containerd"),
+    ],
+    ids=["no file", "another", "of a plugin"],
+)
+def test_where_containerd_keeps_its_data(config: str | None, root: str) -> None:
+    assert host.containerd_root(config) == root
+
+
 HEADER = "  sl  local_address rem_address   st tx:rx tr:when retrnsmt uid timeout inode\n"
 SOCKET_CASES = {
     "tcp listening on all addresses": (

@@ -444,6 +444,14 @@ HOSTS: dict[str, tuple[list[InventoryHost], list[str]]] = {
         [seen("m1", engine={**ENGINE, "live_restore": True})],
         ["error m1: live-restore is on, and Docker then joins no swarm. Remove live-restore"],
     ),
+    "firewall of nftables": (
+        [seen("m1", engine={**ENGINE, "firewall_backend": "nftables"})],
+        ["error m1: firewall-backend is nftables, and Docker with it joins no swarm."],
+    ),
+    "containerd's disk": (
+        [seen("m1", containerd_free_bytes=0, engine={**ENGINE, "containerd_root": "/srv/c"})],
+        ["warning m1: has 0 MiB left where containerd keeps its data (/srv/c). No image can be"],
+    ),
     "daemon.json": (
         [seen("m1", engine=machine("m1", daemon_json=BROKEN)["engine"])],
         ["error m1: /etc/docker/daemon.json cannot be read: it is not JSON"],
@@ -524,6 +532,165 @@ def test_an_old_python_can_still_say_how_old_it_is() -> None:
         source = (PLUGINS / f"{name}.py").read_text("utf-8")
         ast.parse(source, feature_version=(3, 9))
         assert "from __future__ import annotations" in source
+
+
+def interface(address: str, prefix: int, name: str = "eth0") -> dict[str, Any]:
+    return {"address": address, "family": "ipv4", "interface": name, "prefix": prefix}
+
+
+NAMED = {"address": "m1.example.org"}
+TWO_NETWORKS = [interface("192.0.2.11", 24), interface("10.66.0.11", 24, "eth1")]
+KNOWN_AT: dict[str, tuple[InventoryHost, list[str]]] = {
+    "a name, and one address": (
+        replace(seen("m1", addresses=[interface("192.0.2.11", 24)]), **NAMED),
+        [],
+    ),
+    "a name, and two addresses": (
+        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED),
+        [
+            "error m1/ansible_host: m1.example.org is a name, and Swarm takes literal addresses "
+            "only; the host has 192.0.2.11, 10.66.0.11. Set swarm_advertise_address to the one by "
+            "which the nodes reach each other."
+        ],
+    ),
+    "a name, and the wish": (
+        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED, advertise="10.66.0.11"),
+        [],
+    ),
+    "the wish is an interface": (
+        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED, advertise="eth1"),
+        [],
+    ),
+    "the wish is a name": (
+        replace(seen("m1", addresses=TWO_NETWORKS), advertise="m1.example.org"),
+        [
+            "error m1/swarm_advertise_address: m1.example.org is neither an address nor an "
+            "interface of the host. Swarm takes no names here: give it a literal address."
+        ],
+    ),
+    "NAT": (
+        replace(seen("m1", addresses=TWO_NETWORKS), address="203.0.113.7"),
+        [
+            "warning m1/ansible_host: none of its interfaces has the address 203.0.113.7. Swarm "
+            "needs one that the host itself has: set swarm_advertise_address to the one by which "
+            "the nodes reach each other (192.0.2.11, 10.66.0.11)."
+        ],
+    ),
+    "NAT, and the wish": (
+        replace(seen("m1", addresses=TWO_NETWORKS), address="203.0.113.7", advertise="10.66.0.11"),
+        [],
+    ),
+}
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.parametrize(("one", "expected"), KNOWN_AT.values(), ids=KNOWN_AT)
+def test_a_host_has_a_literal_address_for_the_swarm(
+    one: InventoryHost, expected: list[str]
+) -> None:
+    assert texts(preflight.check_hosts([one], None, "shop", [], 400 * 2**20)) == expected
+
+
+MADE_WITH = {**ACTIVE, "address_pool": ["10.66.0.0/16"]}
+POOLS: dict[str, tuple[InventoryHost, list[str], int, list[str]]] = {
+    "apart": (seen("m1", addresses=TWO_NETWORKS), ["10.201.0.0/16"], 24, []),
+    "an interface": (
+        seen("m1", addresses=TWO_NETWORKS),
+        ["10.201.0.0/16", "10.0.0.0/8"],
+        24,
+        [
+            "error m1: 10.0.0.0/8, which overlay networks are cut from, overlaps the host's "
+            "network 10.66.0.0/24 (eth1): tasks and hosts would not reach each other there. Set "
+            "swarm_address_pool to networks that no host has: it is fixed later."
+        ],
+    ),
+    "a route": (
+        seen("m1", routes=[{"network": "10.201.7.0/24", "interface": "tun0"}]),
+        ["10.201.0.0/16"],
+        24,
+        ["error m1: 10.201.0.0/16, which overlay networks are cut from, overlaps"],
+    ),
+    "Docker's own": (
+        seen("m1", addresses=[interface("172.17.0.1", 16, "docker0")]),
+        ["172.17.0.0/16"],
+        24,
+        [],
+    ),
+    "made with another one": (
+        seen("m1", addresses=TWO_NETWORKS, swarm=MADE_WITH),
+        ["x"],
+        24,
+        [
+            "warning m1: 10.66.0.0/16, which overlay networks are cut from, overlaps",
+        ],
+    ),
+    "no network": (
+        seen("m1"),
+        ["ten"],
+        24,
+        ["error swarm_address_pool: ten is no network. Write one like 10.201.0.0/16."],
+    ),
+    "too small": (
+        seen("m1"),
+        ["10.201.0.0/26"],
+        24,
+        [
+            "error swarm_subnet_size: a network of /24 does not fit into 10.201.0.0/26. Set it to "
+            "26 or more, up to 29."
+        ],
+    ),
+}
+
+
+@pytest.mark.fault("C12")
+@pytest.mark.parametrize(("one", "wished", "size", "expected"), POOLS.values(), ids=POOLS)
+def test_the_pool_leaves_the_hosts_networks_alone(
+    one: InventoryHost, wished: list[str], size: int, expected: list[str]
+) -> None:
+    found = texts(preflight.check_pool([one], wished, size))
+    assert len(found) == len(expected), found
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)
+
+
+CLIENT = {"ports": [22], "connection": {"client": "192.0.2.254", "address": "x", "port": 22}}
+FROM = {
+    "everywhere": ((), []),
+    "among them": (("192.0.2.0/24",), []),
+    "left out": (
+        ("10.0.0.0/8",),
+        [
+            "warning m1/docker_engine_published_from: the networks leave out this computer, which "
+            "the host knows as 192.0.2.254. The smoke test and the probe will find published "
+            "ports closed: add it, or its network."
+        ],
+    ),
+}
+
+
+@pytest.mark.fault("C16")
+@pytest.mark.parametrize(("networks", "expected"), FROM.values(), ids=FROM)
+def test_published_ports_closed_to_the_controller(
+    networks: tuple[str, ...], expected: list[str]
+) -> None:
+    one = replace(seen("m1", ssh=CLIENT), published_from=networks)
+    assert texts(preflight.check_hosts([one], None, "shop", [], 400 * 2**20)) == expected
+
+
+@pytest.mark.fault("A5")
+def test_networks_of_the_firewall_are_literal() -> None:
+    found = texts(preflight.check_firewall([host("m1", published_from=("office.example.org",))]))
+    assert len(found) == 1
+    assert "'office.example.org' is no address and no network" in found[0]
+
+
+@pytest.mark.fault("A5")
+def test_the_data_port_is_the_clusters() -> None:
+    document = stack(web={"ports": ["7777:80/udp", "4789:81/udp"]})
+    found = texts(preflight.check_ports(document, [], [host("m1")], 7777))
+    assert [text.partition(" Publish")[0] for text in found] == [
+        "error service web: port 7777/udp belongs to Swarm's overlay networks."
+    ]
 
 
 def service(replicas: int, cpus: str, memory: str, **placement: Any) -> dict[str, Any]:
