@@ -168,7 +168,7 @@ def test_rules_that_cut_the_controller_off_revert_themselves_and_the_run_says_so
         assert f"ip saddr {controller()} drop" not in said
         assert "policy drop" in said
     note("firewall", "cut off", run_seconds=round(lasted), answered_after_the_run=reverted)
-    run = cluster().playbook("site.yml")
+    run = guard()
     assert (run.code, run.changed) == (0, 0), run.output
 
 
@@ -185,7 +185,7 @@ def test_a_run_that_dies_before_the_new_login_leaves_the_old_rules() -> None:
     on("w1", arming)
     assert "9999" in on("w1", "nft list table inet monsterstack_swarm")
     until(lambda: "9999" not in on("w1", "nft list table inet monsterstack_swarm"), 60, "reverted")
-    run = cluster().playbook("site.yml")
+    run = guard()
     assert (run.code, run.changed) == (0, 0), run.output
 
 
