@@ -538,15 +538,15 @@ def interface(address: str, prefix: int, name: str = "eth0") -> dict[str, Any]:
     return {"address": address, "family": "ipv4", "interface": name, "prefix": prefix}
 
 
-NAMED = {"address": "m1.example.org"}
+NAMED = "m1.example.org"
 TWO_NETWORKS = [interface("192.0.2.11", 24), interface("10.66.0.11", 24, "eth1")]
 KNOWN_AT: dict[str, tuple[InventoryHost, list[str]]] = {
     "a name, and one address": (
-        replace(seen("m1", addresses=[interface("192.0.2.11", 24)]), **NAMED),
+        replace(seen("m1", addresses=[interface("192.0.2.11", 24)]), address=NAMED),
         [],
     ),
     "a name, and two addresses": (
-        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED),
+        replace(seen("m1", addresses=TWO_NETWORKS), address=NAMED),
         [
             "error m1/ansible_host: m1.example.org is a name, and Swarm takes literal addresses "
             "only; the host has 192.0.2.11, 10.66.0.11. Set swarm_advertise_address to the one by "
@@ -554,11 +554,11 @@ KNOWN_AT: dict[str, tuple[InventoryHost, list[str]]] = {
         ],
     ),
     "a name, and the wish": (
-        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED, advertise="10.66.0.11"),
+        replace(seen("m1", addresses=TWO_NETWORKS), address=NAMED, advertise="10.66.0.11"),
         [],
     ),
     "the wish is an interface": (
-        replace(seen("m1", addresses=TWO_NETWORKS), **NAMED, advertise="eth1"),
+        replace(seen("m1", addresses=TWO_NETWORKS), address=NAMED, advertise="eth1"),
         [],
     ),
     "the wish is a name": (
