@@ -390,3 +390,15 @@ def test_every_word_is_in_the_table() -> None:
                 if word not in known and not word.startswith(inputs):
                     unknown.append(f"{path}: -e {word}=")
     assert not unknown
+
+
+@pytest.mark.fault("A5")
+def test_the_data_port_has_one_owner() -> None:
+    """In Python wire.py, in YAML the input of the role that makes the Swarm; others ask them."""
+    parts = ("plugins", "playbooks", "roles")
+    naming = {str(path) for path in FILES if path.parts[0] in parts and "4789" in text_of(path)}
+    assert naming == {
+        "plugins/module_utils/wire.py",
+        "roles/swarm/defaults/main.yml",
+        "roles/swarm/meta/argument_specs.yml",
+    }
