@@ -12,6 +12,10 @@ short_description: A secret value that is made once, in a folder of the controll
 description:
   - Reads the value from a file of the folder, and makes file and folder where they are missing.
   - In check mode a missing value is made up and not stored, so a dry run leaves no trace.
+  - The playbooks' variable C(__credentials), registered by
+    M(monsterstack.swarm.credentials_plan), says what a running cluster has and this controller does
+    not. Nothing is made for that. What the inventory gives and what stays as it is in Swarm gets a
+    text in its place, which nobody uses. What is missing is an error.
 options:
   _terms:
     description: Names of files in the folder.
@@ -50,6 +54,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
@@ -62,16 +67,32 @@ class LookupModule(LookupBase):
     ) -> list[str]:
         """One value for each name. Raises AnsibleError where a file cannot be read or written."""
         self.set_options(var_options=variables, direct=kwargs)
+        state = (variables or {}).get("__credentials") or {}
+        withheld = state.get("withheld") or []
+        if missing := [name for name in terms if name in (state.get("missing") or [])]:
+            raise AnsibleError(
+                f"{', '.join(missing)}: the cluster has it and this controller does not: run "
+                "site.yml, which says what to do."
+            )
+        made = self._made([name for name in terms if name not in withheld], variables)
+        for name in withheld:
+            # Of a kept one there are two stand-ins: whatever differs with them needs its value.
+            other = state.get("stand_in") if name in (state.get("kept") or {}) else None
+            made.setdefault(name, f"not on this controller {other or ''}".strip())
+        return [made[name] for name in terms]
+
+    def _made(self, terms: Sequence[str], variables: Mapping[str, Any] | None) -> dict[str, str]:
+        """The value by name, from its file, which is made where it is missing."""
         files = [os.path.join(self.get_option("folder"), name) for name in terms]
         if (variables or {}).get("ansible_check_mode"):
             files = [name if os.path.exists(name) else os.devnull for name in files]
         password = lookup_loader.get(
             "ansible.builtin.password", loader=self._loader, templar=self._templar
         )
-        values: list[str] = password.run(
+        values = password.run(
             files,
             variables=variables,
             length=self.get_option("length"),
             chars=self.get_option("chars"),
         )
-        return values
+        return dict(zip(terms, values, strict=True))

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,44 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
 FORMAT = 1
 # Label of a restored volume: which archive it is from, so that a second run leaves it alone.
 RESTORED = "monsterstack.swarm.restored"
+
+# What backup.yml calls its pair of files; the time is in UTC.
+ARCHIVE = re.compile(r"(?P<stack>.+)-(?P<at>\d{8}T\d{6}Z)\.(?P<kind>cluster|credentials)")
+
+
+def outdated(
+    manifests: Mapping[str, Mapping[str, Any]],
+    others: Iterable[str],
+    new: str,
+    keep: int,
+) -> list[str]:
+    """Names of files to remove so that the newest `keep` archives of a cluster's stack stay.
+
+    `manifests` are those of the `.cluster` files of a folder that the key opens, by name; `others`
+    the folder's other files. Only what is of the same stack and cluster as `new` is counted, by the
+    time in its name. `new` itself always stays. Credentials go before the archive that they belong
+    to, so that an interrupted removal leaves nothing that the next one would not find.
+    """
+    mine = manifests.get(new)
+    name = ARCHIVE.fullmatch(new)
+    if not keep or mine is None or name is None:
+        return []
+    dated: list[tuple[str, str]] = []
+    for one, manifest in manifests.items():
+        found = ARCHIVE.fullmatch(one)
+        if (
+            found
+            and one != new
+            and found["stack"] == name["stack"]
+            and all(manifest.get(key) == mine.get(key) for key in ("stack", "cluster_id"))
+        ):
+            dated.append((found["at"], one))
+    left = set(others)
+    gone: list[str] = []
+    for _at, one in sorted(dated, reverse=True)[keep - 1 :]:
+        credentials = one.removesuffix(".cluster") + ".credentials"
+        gone += [credentials, one] if credentials in left else [one]
+    return gone
 
 
 @dataclass
@@ -197,9 +236,11 @@ def plan_restore(hosts: Sequence[Host], manifest: Mapping[str, Any], archive: st
             "one, which the others join with the labels that they had."
         )
     if plan.resumed:
+        volumes = ", ".join(one["name"] for one in manifest["volumes"]) or "none"
         plan.notices.append(
-            f"the swarm of {archive} is on {plan.target} already: no data are overwritten, the "
-            "rest joins. To restore onto these machines anew, empty them first."
+            f"the swarm of {archive} is on {plan.target} already: no data are overwritten, "
+            f"its volumes ({volumes}) are not "
+            "put back, the rest joins. To restore onto these machines anew, empty them first."
         )
     for volume in manifest["volumes"]:
         if volume["hostname"] not in by_hostname:

@@ -416,7 +416,8 @@ def summarise_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """/services as {stack: {services: {short name: …}}}; no environment, no secrets.
+    """/services as {stack: {services: {short name: …}}}; no environment, of secrets
+    the names.
 
     Services that belong to no stack stand under "". Memory in bytes, CPU in cores, both reserved.
     spec_sha256 is that of the whole Spec as Python writes it as JSON with sorted keys, in hex.
@@ -448,6 +449,10 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             ],
             "cpus": cpus,
             "memory_bytes": memory,
+            "secrets": sorted(
+                secret["SecretName"]
+                for secret in (template.get("ContainerSpec") or {}).get("Secrets") or []
+            ),
             "spec_sha256": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         }
     return stacks

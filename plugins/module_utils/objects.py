@@ -48,6 +48,12 @@ def full_names(stack: str, values: Mapping[str, Any], key: str) -> dict[str, str
     return {name: full_name(stack, name, key, str(value)) for name, value in values.items()}
 
 
+def short_name(stack: str, full: str) -> str | None:
+    """The short name in a full one, or None for what is no name of full_name's."""
+    found = re.fullmatch(rf"{re.escape(stack)}_(.+)_[0-9a-f]{{{HASH_DIGITS}}}", full)
+    return found[1] if found else None
+
+
 def labels(stack: str, kind: str, name: str) -> dict[str, str]:
     """The labels by which a stack's objects are found again; `docker stack rm` knows the first."""
     return {"com.docker.stack.namespace": stack, f"monsterstack.swarm.{kind}": name}

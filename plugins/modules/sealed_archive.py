@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - The file is a gzipped tar in pieces of AES-256-GCM. Whatever is changed in it or cut off is
     noticed. It is read back as a whole before it gets its name.
-  - The key is read from a file. It stands in no argument and no result.
+  - The key stands in no result.
 author: The monsterstack.swarm contributors (@monsterstack)
 requirements:
   - cryptography
@@ -20,21 +20,26 @@ options:
     description:
       - V(sealed) makes the file O(path) of the folder O(folder).
       - V(opened) makes the folder O(folder) of the file O(path).
+      - V(pruned) removes archives that are older than the one in O(path), see O(keep).
     type: str
-    choices: [sealed, opened]
+    choices: [sealed, opened, pruned]
     required: true
   path:
     description: The encrypted file.
     type: path
     required: true
   folder:
-    description: The folder. No file that is to be written may be there already.
+    description:
+      - The folder. No file that is to be written may be there already. Not for V(pruned).
+      - A link to a file goes in as that file.
     type: path
-    required: true
   key_file:
     description: The file with the key, a line of text. To V(sealed), one is made if it is missing.
     type: path
     required: true
+  key:
+    description: The key itself. Then O(key_file) is neither read nor made.
+    type: str
   manifest:
     description: What the file is, to be asked for before anything else.
     type: dict
@@ -46,8 +51,10 @@ options:
     default: []
   keep:
     description:
-      - How many files of this kind stay in the folder of O(path), the newest ones by name. Of a
-        kind are those with the same suffix. V(0) keeps all.
+      - How many archives stay in the folder of O(path), for V(pruned). V(0) keeps all.
+      - Only archives of the same stack and cluster count, as their manifests name them, and the
+        newest are those with the latest time in their names. O(path) always stays. The file
+        C(.credentials) goes with the file C(.cluster) of the same name.
     type: int
     default: 0
 attributes:
@@ -63,6 +70,13 @@ EXAMPLES = r"""
     path: /srv/backups/shop-20261124T120000Z.cluster
     folder: /srv/collected
     key_file: /root/backup_key
+  delegate_to: localhost
+
+- name: Forget the older ones
+  monsterstack.swarm.sealed_archive:
+    state: pruned
+    path: /srv/backups/shop-20261124T120000Z.cluster
+    key_file: /root/backup_key
     keep: 7
   delegate_to: localhost
 """
@@ -70,18 +84,18 @@ EXAMPLES = r"""
 RETURN = r"""
 manifest:
   description: What was given when the file was made.
-  returned: success
+  returned: when O(state) is not V(pruned)
   type: dict
 files:
   description: Bytes and SHA-256 by path in the folder.
-  returned: success
+  returned: when O(state) is not V(pruned)
   type: dict
 bytes:
   description: Size of the encrypted file.
-  returned: success
+  returned: when O(state) is not V(pruned)
   type: int
 removed:
-  description: Older files that were removed.
+  description: Names of the older files that were removed.
   returned: success
   type: list
   elements: str
@@ -102,7 +116,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import sealed
+from ansible_collections.monsterstack.swarm.plugins.module_utils import backup, sealed
 
 MANIFEST = "manifest.json"
 
@@ -137,7 +151,8 @@ def seal(module: AnsibleModule, path: Path, folder: Path, key: str) -> dict[str,
     with open(part, "wb", opener=private) as raw:
         with (
             sealed.Writer(raw, key) as writer,
-            tarfile.open(fileobj=writer, mode="w|gz") as tar,
+            # A link goes in as what it leads to: elsewhere it would lead nowhere.
+            tarfile.open(fileobj=writer, mode="w|gz", dereference=True) as tar,
         ):
             info = tarfile.TarInfo(MANIFEST)
             info.size = len(head)
@@ -199,10 +214,27 @@ def copy(source: Any, target: Path | None) -> str:
     return digest.hexdigest()
 
 
-def old_ones(path: Path, keep: int) -> list[Path]:
-    """Files of the same kind beyond the newest ones, by their names."""
-    same = sorted(path.parent.glob(f"*{path.suffix}"))
-    return same[:-keep] if keep else []
+def head_of(path: Path, key: str) -> dict[str, Any] | None:
+    """An archive's manifest, from its beginning; None for what the key does not open."""
+    try:
+        with path.open("rb") as raw:
+            reader = io.BufferedReader(sealed.Reader(raw, key), sealed.PIECE)
+            with tarfile.open(fileobj=reader, mode="r|gz") as tar:
+                member = tar.next()
+                file = tar.extractfile(member) if member else None
+                head: dict[str, Any] = json.load(file) if file else {}
+    except (sealed.SealedError, OSError, tarfile.TarError, ValueError, EOFError):
+        return None
+    manifest = head.get("manifest")
+    return manifest if isinstance(manifest, dict) else None
+
+
+def old_ones(path: Path, keep: int, key: str) -> list[Path]:
+    """Archives of the same cluster's stack beyond the newest ones; all others stay."""
+    heads = {one.name: head_of(one, key) for one in path.parent.glob("*.cluster")}
+    manifests = {name: head for name, head in heads.items() if head is not None}
+    others = [one.name for one in path.parent.iterdir()]
+    return [path.parent / one for one in backup.outdated(manifests, others, path.name, keep)]
 
 
 def get_key(path: Path, make: bool, check_mode: bool) -> tuple[str, bool]:
@@ -226,19 +258,23 @@ def get_key(path: Path, make: bool, check_mode: bool) -> tuple[str, bool]:
 
 
 def run(module: AnsibleModule) -> dict[str, Any]:
-    path, folder = Path(module.params["path"]), Path(module.params["folder"])
+    path, folder = Path(module.params["path"]), Path(module.params["folder"] or "")
     sealing = module.params["state"] == "sealed"
-    key, made = get_key(Path(module.params["key_file"]), sealing, module.check_mode)
+    key, made = (module.params["key"] or "").strip(), False
+    if not key:
+        key, made = get_key(Path(module.params["key_file"]), sealing, module.check_mode)
+    if module.params["state"] == "pruned":
+        removed = old_ones(path, module.params["keep"], key)
+        for old in [] if module.check_mode else removed:
+            old.unlink()
+        return {"changed": bool(removed), "removed": [old.name for old in removed]}
     if sealing:
         if not folder.is_dir():
             raise ArchiveError(f"{folder} is no folder")
         result: dict[str, Any] = {"manifest": module.params["manifest"], "files": {}, "bytes": 0}
         if not module.check_mode:
             result = seal(module, path, folder, key)
-        removed = old_ones(path, module.params["keep"])
-        for old in [] if module.check_mode else removed:
-            old.unlink()
-        return {**result, "removed": [old.name for old in removed], "key_made": made}
+        return {"changed": True, **result, "removed": [], "key_made": made}
     if not path.is_file():
         raise ArchiveError(f"{path} is no file")
     # Everything is read and compared before the first file is written.
@@ -246,20 +282,22 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         read(path, key, folder)
-    return {**result, "removed": [], "key_made": False}
+    return {"changed": True, **result, "removed": [], "key_made": False}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["sealed", "opened"], "required": True},
+            "state": {"type": "str", "choices": ["sealed", "opened", "pruned"], "required": True},
             "path": {"type": "path", "required": True},
-            "folder": {"type": "path", "required": True},
+            "folder": {"type": "path"},
             "key_file": {"type": "path", "required": True, "no_log": False},
+            "key": {"type": "str", "no_log": True},
             "manifest": {"type": "dict", "default": {}},
             "leave_out": {"type": "list", "elements": "str", "default": []},
             "keep": {"type": "int", "default": 0},
         },
+        required_if=[("state", "sealed", ["folder"]), ("state", "opened", ["folder"])],
         supports_check_mode=True,
     )
     if not sealed.HAS_CRYPTOGRAPHY:
@@ -270,7 +308,7 @@ def main() -> None:
         module.fail_json(msg=f"{module.params['path']} does not open: {error}.")
     except (ArchiveError, OSError, tarfile.TarError, ValueError) as error:
         module.fail_json(msg=f"{error}.")
-    module.exit_json(changed=True, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

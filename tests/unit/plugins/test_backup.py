@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
+    outdated,
     plan_backup,
     plan_restore,
 )
@@ -122,6 +123,47 @@ def test_what_is_not_kept_is_said() -> None:
     plan = plan_backup(ALL, looked({}), [DATA], ["shop_cache"], "now")
     assert "not kept" in plan.notices[0]
     assert "shop_cache" in plan.notices[0]
+
+
+MINE = {"stack": "shop", "cluster_id": "A"}
+FOLDER: dict[str, dict[str, str]] = {
+    "shop-20251230T000000Z.cluster": MINE,
+    "shop-20260101T000000Z.cluster": MINE,
+    "shop-20260103T000000Z.cluster": MINE,
+    "shop-20260109T000000Z.cluster": MINE,
+    "alpha-20260101T000000Z.cluster": {"stack": "alpha", "cluster_id": "A"},
+    "zeta-20260101T000000Z.cluster": {"stack": "zeta", "cluster_id": "A"},
+    "shop-2-20260101T000000Z.cluster": {"stack": "shop-2", "cluster_id": "A"},
+    "shop-20260102T000000Z.cluster": {"stack": "shop", "cluster_id": "B"},
+    "shop-copy.cluster": MINE,
+}
+# Each row: what has just been made, how many stay, times of the files that go.
+OLD: dict[str, tuple[str, int, list[str]]] = {
+    "all stay": ("20260109", 0, []),
+    "more than there are": ("20260109", 9, []),
+    "as many as there are": ("20260109", 4, []),
+    "the oldest": ("20260109", 3, ["20251230"]),
+    "all but the new one": ("20260109", 1, ["20260103", "20260101", "20251230"]),
+    "the clock went back since": ("20251230", 2, ["20260103", "20260101"]),
+}
+
+
+@pytest.mark.fault("A3")
+@pytest.mark.parametrize(("new", "keep", "days"), OLD.values(), ids=OLD)
+def test_older_archives_of_the_same_cluster_and_stack(new: str, keep: int, days: list[str]) -> None:
+    others = ["shop-20260103T000000Z.credentials", "notes.txt", *FOLDER]
+    gone = outdated(FOLDER, others, f"shop-{new}T000000Z.cluster", keep)
+    assert [name for name in gone if name.endswith(".cluster")] == [
+        f"shop-{day}T000000Z.cluster" for day in days
+    ]
+    # Before the archive that they belong to.
+    pair = ["shop-20260103T000000Z.credentials", "shop-20260103T000000Z.cluster"]
+    assert (gone[:2] == pair) == ("20260103" in days)
+
+
+@pytest.mark.fault("A3")
+def test_nothing_goes_for_a_new_archive_that_does_not_open() -> None:
+    assert outdated({}, FOLDER, "shop-20260103T000000Z.cluster", 1) == []
 
 
 MANIFEST = {

@@ -1,8 +1,9 @@
-"""The encrypted file: made, opened, refused; older ones go."""
+"""The encrypted file: made, opened, refused; older ones of the same cluster's stack go."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.sealed import S
 from ansible_collections.monsterstack.swarm.plugins.modules.sealed_archive import (
     ArchiveError,
     get_key,
+    head_of,
     old_ones,
     read,
     safe,
@@ -21,7 +23,7 @@ class Module:
     """What `seal` reads of a module."""
 
     def __init__(self, leave_out: list[str]) -> None:
-        self.params = {"manifest": {"at": "now"}, "leave_out": leave_out}
+        self.params: dict[str, Any] = {"manifest": {"at": "now"}, "leave_out": leave_out}
 
 
 @pytest.fixture
@@ -81,13 +83,46 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(
-    ("keep", "gone"), [(0, []), (2, ["a-1.cluster"]), (9, [])], ids=["all", "two", "more"]
-)
-def test_old_ones(keep: int, gone: list[str], tmp_path: Path) -> None:
-    for name in ("a-1.cluster", "a-3.cluster", "a-2.cluster", "a-0.credentials"):
-        (tmp_path / name).touch()
-    assert [path.name for path in old_ones(tmp_path / "a-3.cluster", keep)] == gone
+def make(folder: Path, name: str, key: str = "key", **manifest: str) -> Path:
+    """An archive of a stack and its cluster, with its credentials beside it."""
+    (folder / "empty").mkdir(exist_ok=True, parents=True)
+    module = Module([])
+    module.params["manifest"] = {"stack": name.rpartition("-")[0], "cluster_id": "A", **manifest}
+    path = folder / f"{name}.cluster"
+    seal(module, path, folder / "empty", key)
+    path.with_suffix(".credentials").write_bytes(b"sealed too")
+    return path
+
+
+@pytest.mark.fault("A3")
+def test_old_ones(tmp_path: Path) -> None:
+    old = make(tmp_path, "shop-20260101T000000Z")
+    new = make(tmp_path, "shop-20260103T000000Z")
+    # None of these is a backup of this cluster's shop.
+    make(tmp_path, "alpha-20260101T000000Z")
+    make(tmp_path, "shop-20260102T000000Z", cluster_id="B")
+    make(tmp_path, "shop-20260101T000001Z", key="another key")
+    (tmp_path / "shop-20260101T000002Z.cluster").write_text("cut off")
+    assert old_ones(new, 1, "key") == [old.with_suffix(".credentials"), old]
+    assert head_of(new, "key") == {"stack": "shop", "cluster_id": "A"}
+    assert old_ones(new, 0, "key") == []
+
+
+@pytest.mark.fault("A12")
+def test_a_link_goes_in_as_the_file_that_it_leads_to(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.write_text("a CA that others use too")
+    (folder / "registry_ca.pem").symlink_to(elsewhere)
+    (folder / "again").hardlink_to(elsewhere)
+    (folder / "dangling").symlink_to(tmp_path / "nowhere")
+    path = tmp_path / "shop-1.credentials"
+    seal(Module([]), path, folder, "key")
+    read(path, "key", tmp_path / "out")
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"registry_ca.pem", "again"}
+    restored = tmp_path / "out/registry_ca.pem"
+    assert not restored.is_symlink()
+    assert restored.read_text() == "a CA that others use too"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the monsterstack.swarm contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""credentials_plan: see the module of that name for its documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import credentials
+from ansible_collections.monsterstack.swarm.plugins.module_utils.credentials import (
+    CLUSTER_FILE,
+    KEY,
+    REGISTRY,
+    Here,
+    InUse,
+    Wanted,
+)
+
+
+class ActionModule(ActionBase):
+    """Works on the controller alone, where the credentials are."""
+
+    _requires_connection = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            argument_spec={
+                "folder": {"type": "path", "required": True},
+                "earlier_folder": {"type": "path"},
+                "stack": {"type": "str", "required": True},
+                "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+                "renewable": {"type": "list", "elements": "str", "default": []},
+                "given": {"type": "list", "elements": "str", "default": []},
+                "remarks": {"type": "list", "elements": "str", "default": []},
+                "managed": {"type": "bool", "default": True},
+                "new_credentials": {"type": "bool", "default": False, "no_log": False},
+                "cluster_id": {"type": "str"},
+                "primary": {"type": "str"},
+                "info_variable": {"type": "str", "default": "__host_info"},
+                "names_variable": {"type": "str", "default": "__credential_names"},
+                "derived_variable": {"type": "str", "default": "__stack_derived"},
+                "fail": {"type": "bool", "default": True},
+            }
+        )
+        check_mode = bool(task_vars.get("ansible_check_mode"))
+        cluster = args["cluster_id"] or None
+        info = (task_vars["hostvars"].get(args["primary"]) or {}).get(args["info_variable"]) or {}
+        use = credentials.in_use(info.get("stacks") or {}) if cluster else {}
+        folder, taken = _folder(args, use, check_mode)
+        here = _here(folder, args["given"])
+        wanted = Wanted(
+            stack=args["stack"],
+            secrets=tuple(args["secrets"]),
+            renewable=tuple(args["renewable"]),
+            managed=args["managed"],
+            new=args["new_credentials"],
+        )
+        plan = credentials.make_plan(cluster, use, here, wanted)
+        if cluster and not plan.errors:
+            self._compare(plan, use, here, wanted, args, task_vars)
+            self._check_derived(plan, here, wanted, args, task_vars)
+        if cluster and folder.is_dir() and not (plan.errors or check_mode or here.recorded):
+            _write(folder / CLUSTER_FILE, f"{cluster}\n")
+        result = {"changed": False, "folder": str(folder), **dataclasses.asdict(plan)}
+        result["withheld"] = sorted({*plan.given, *plan.kept})
+        if warnings := [*taken, *args["remarks"], *result.pop("warnings")]:
+            result["warnings"] = warnings
+        if plan.errors and args["fail"]:
+            # A refusal is nothing but its sentences: people read it.
+            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
+        return result
+
+    def _compare(
+        self,
+        plan: credentials.Plan,
+        use: InUse,
+        here: Here,
+        wanted: Wanted,
+        args: Mapping[str, Any],
+        task_vars: Mapping[str, Any],
+    ) -> None:
+        """Compare what is here by its names. Nothing is made for that."""
+        there = here.files | set(plan.given)
+        if KEY not in there:
+            return
+        found = self._quietly(args["names_variable"], plan, here, wanted, task_vars)
+        names = {
+            wanted.stack: {
+                short: [full]
+                for short, full in found[wanted.stack].items()
+                if short in there and short in wanted.secrets
+            }
+        }
+        if REGISTRY in found:
+            names[REGISTRY] = {short: [full] for short, full in found[REGISTRY].items()}
+        credentials.compare(plan, names, use, here, wanted)
+
+    def _check_derived(
+        self,
+        plan: credentials.Plan,
+        here: Here,
+        wanted: Wanted,
+        args: Mapping[str, Any],
+        task_vars: Mapping[str, Any],
+    ) -> None:
+        """Whatever is made of a kept secret is another thing with each stand-in for it."""
+        if not plan.kept:
+            return
+        one, other = (
+            self._quietly(args["derived_variable"], plan, here, wanted, task_vars, stand_in)
+            for stand_in in ("one", "other")
+        )
+        credentials.refuse_derived(plan, credentials.needing(one, other), wanted.stack)
+
+    def _quietly(
+        self,
+        variable: str,
+        plan: credentials.Plan,
+        here: Here,
+        wanted: Wanted,
+        task_vars: Mapping[str, Any],
+        stand_in: str = "",
+    ) -> dict[str, Any]:
+        """A variable's value while the lookup `credential` makes nothing."""
+        absent = [name for name in wanted.secrets if name not in here.files]
+        state = {
+            "folder": here.folder,
+            "withheld": [*plan.given, *absent, *plan.kept],
+            "kept": plan.kept,
+            "stand_in": stand_in,
+        }
+        with self._templar.set_temporary_context(
+            available_variables={**task_vars, "__credentials": state}
+        ):
+            value: dict[str, Any] = self._templar.template(task_vars[variable])
+            return dict(value)
+
+
+def _folder(args: Mapping[str, Any], use: InUse, check_mode: bool) -> tuple[Path, list[str]]:
+    """Where the credentials are, and what was done to have them there.
+
+    An earlier version named the folder by the inventory's folder, so that all inventories in it
+    shared one. What is this cluster's in there is copied once; another cluster may need it too.
+    """
+    folder, earlier = Path(args["folder"]), args["earlier_folder"]
+    if not earlier or folder.exists() or not Path(earlier).is_dir() or not use:
+        return folder, []
+    old = Path(earlier)
+    values = {
+        REGISTRY: {"key": _text(old / "registry.key").rstrip() + "\n"},
+        args["stack"]: {name: _text(old / name).strip() for name in args["secrets"]},
+    }
+    if not credentials.matches(values, _text(old / KEY).strip(), use):
+        return folder, []
+    if check_mode:
+        return old, []
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True, mode=0o700)
+    for file in old.iterdir():
+        if file.is_file() and file.name != CLUSTER_FILE:
+            shutil.copy2(file, part)
+    part.rename(folder)
+    return folder, [
+        f"the credentials of this cluster were copied from {old} to {folder}: each inventory has a "
+        f"folder of its own now. When every inventory beside this one has its copy, {old} is not "
+        "needed any more."
+    ]
+
+
+def _here(folder: Path, given: list[str]) -> Here:
+    files = frozenset(file.name for file in folder.iterdir()) if folder.is_dir() else frozenset()
+    return Here(str(folder), files, frozenset(given), _text(folder / CLUSTER_FILE).strip())
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", opener=lambda n, f: os.open(n, f, 0o600)) as file:
+        file.write(text)

@@ -1,0 +1,291 @@
+"""A controller is replaceable: what it lacks is refused, given, kept or made, never in silence.
+
+The survey's own task runs here in a real playbook, on what host_info said of a running manager.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.monsterstack.swarm.plugins.module_utils import objects
+
+PROJECT = Path(__file__).resolve().parents[2]
+CLUSTER = "p1vvc7w5hfcbwoqaqb3lnwvon"
+KEY = "0123456789abcdef" * 4
+# What the first controller has; nothing looks into the PEM here.
+FILES = {
+    "secret_key": KEY,
+    "registry_password": "registry-login-of-the-test",
+    "registry_ca.key": "CA KEY",
+    "registry_ca.pem": "CA",
+    "registry.key": "KEY",
+    "registry.pem": "CERTIFICATE",
+    "redis_password": "redis-login-of-the-test",
+    "id_salt": "salt-of-the-test",
+}
+VALUES = {
+    "secret_key": KEY,
+    "registry_password": FILES["registry_password"],
+    "registry_ca_key": "CA KEY",
+    "registry_ca_certificate": "CA",
+    "registry_key": "KEY",
+    "registry_certificate": "CERTIFICATE",
+    "monsterstack_secrets": {
+        "redis_password": FILES["redis_password"],
+        "id_salt": FILES["id_salt"],
+    },
+}
+SALT = objects.full_name("monsterstack", "id_salt", KEY, FILES["id_salt"])
+PASSWORD = objects.full_name("monsterstack", "redis_password", KEY, FILES["redis_password"])
+# As host_info listed the services of a cluster, with names made of the values above.
+STACKS = {
+    "monsterstack": {
+        "services": {
+            "frontend": {"secrets": [SALT, PASSWORD]},
+            "imagebackend": {"secrets": []},
+            "redis": {"secrets": ["monsterstack_redis_acl_0e3d450390bb", PASSWORD]},
+        }
+    },
+    "registry": {
+        "services": {
+            "registry": {
+                "secrets": [
+                    "registry_certificate_adc8adcddb8f",
+                    "registry_htpasswd_1983b649bc57",
+                    objects.full_name("registry", "key", KEY, FILES["registry.key"] + "\n"),
+                ]
+            }
+        }
+    },
+}
+
+
+def survey_task() -> dict[str, Any]:
+    """The task of survey.yml, as the playbooks run it; without the remark that reads a PEM."""
+    plays = yaml.safe_load((PROJECT / "playbooks/survey.yml").read_text())
+    (task,) = [
+        task
+        for play in plays
+        for task in play["tasks"]
+        if "monsterstack.swarm.credentials_plan" in task
+    ]
+    task = copy.deepcopy(task)
+    task["monsterstack.swarm.credentials_plan"]["remarks"] = []
+    return dict(task)
+
+
+class Controller:
+    """A folder with an inventory of one manager."""
+
+    def __init__(self, folder: Path, source: str = "inventory/mine/hosts.json") -> None:
+        self.folder, self.source = folder, folder / source
+        self.source.parent.mkdir(parents=True)
+        self.credentials = folder / "inventory/credentials/mine"
+
+    def put(self, folder: Path | None = None, leave_out: tuple[str, ...] = (), **more: str) -> None:
+        folder = folder or self.credentials
+        folder.mkdir(parents=True)
+        for name, text in {**FILES, **more}.items():
+            if name not in leave_out:
+                (folder / name).write_text(f"{text}\n")
+
+    def run(
+        self, *words: str, exists: bool = True, stacks: Any = None, given: Any = None
+    ) -> subprocess.CompletedProcess[str]:
+        variables = {
+            "ansible_connection": "local",
+            "__host_info": {"stacks": STACKS if stacks is None else stacks},
+            "__cluster_plan": {
+                "exists": exists,
+                "cluster_id": CLUSTER if exists else None,
+                "primary": "m1",
+            },
+            **(given or {}),
+        }
+        self.source.write_text(json.dumps({"managers": {"hosts": {"m1": variables}}}))
+        names = "{{ __stack_secrets | monsterstack.swarm.secret_names(__stack, __secret_key) }}"
+        tasks = [
+            survey_task(),
+            {"ansible.builtin.debug": {"msg": "names={{ __names | combine(__stack_kept) }}"}},
+            {"ansible.builtin.debug": {"msg": "folder={{ credentials_folder }}"}},
+        ]
+        play = {
+            "hosts": "managers",
+            "gather_facts": False,
+            "vars_files": [
+                str(PROJECT / "playbooks/vars/common.yml"),
+                str(PROJECT / "stacks/monsterstack/stack.yml"),
+            ],
+            "vars": {
+                "__credentials_used": True,
+                "__names": names,
+                "stacks_dir": str(PROJECT / "stacks"),
+            },
+            "tasks": tasks,
+        }
+        (self.folder / "play.yml").write_text(json.dumps([play]))
+        return subprocess.run(
+            ["ansible-playbook", "-i", str(self.source), str(self.folder / "play.yml"), *words],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    return Controller(tmp_path)
+
+
+def words_of(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join(done.stdout.replace("''", "'").split())
+
+
+@pytest.mark.fault("A7")
+def test_a_fresh_controller_is_refused_and_makes_nothing(controller: Controller) -> None:
+    done = controller.run()
+    said = words_of(done)
+    assert done.returncode == 2, done.stdout
+    assert f"the cluster {CLUSTER} exists" in said
+    for name in FILES:
+        assert name in said.split("Nothing has been touched")[0]
+    for way in ("1. Bring the folder", "2. Give each value", "3. If they are lost for good"):
+        assert way in said
+    for variable in ("registry_ca_certificate", "secret_key", "monsterstack_secrets.id_salt"):
+        assert variable in said
+    assert "-e new_credentials=true" in said
+    assert not controller.credentials.parent.exists()
+
+
+@pytest.mark.fault("A7")
+def test_with_its_folder_nothing_is_said(controller: Controller) -> None:
+    controller.put()
+    done = controller.run()
+    assert done.returncode == 0, done.stdout
+    assert PASSWORD in done.stdout
+    assert SALT in done.stdout
+    assert (controller.credentials / "cluster_id").read_text().strip() == CLUSTER
+
+
+@pytest.mark.fault("A7")
+def test_every_value_from_the_inventory_and_no_folder(controller: Controller) -> None:
+    done = controller.run(given=VALUES)
+    assert done.returncode == 0, done.stdout
+    assert PASSWORD in done.stdout
+    assert SALT in done.stdout
+    assert not controller.credentials.parent.exists()
+
+
+@pytest.mark.fault("A7")
+def test_new_credentials_leave_what_must_never_change(controller: Controller) -> None:
+    done = controller.run("-e", "new_credentials=true")
+    assert done.returncode == 0, done.stdout
+    assert SALT in done.stdout  # kept by the name that it has, its value is not here
+    assert PASSWORD not in done.stdout
+    made = {file.name for file in controller.credentials.iterdir()}
+    assert "redis_password" in made
+    assert "id_salt" not in made
+
+
+@pytest.mark.fault("A7")
+def test_a_salt_that_is_not_here_stays_without_a_word(controller: Controller) -> None:
+    controller.put(leave_out=("id_salt",))
+    done = controller.run()
+    assert done.returncode == 0, done.stdout
+    assert SALT in done.stdout
+    assert not (controller.credentials / "id_salt").exists()
+
+
+@pytest.mark.fault("A7")
+def test_another_salt_does_not_reach_the_services(controller: Controller) -> None:
+    controller.put(id_salt="another")
+    done = controller.run()
+    assert done.returncode == 0, done.stdout
+    assert "[WARNING]: id_salt: what is here gives another name" in words_of(done)
+    assert f"'id_salt': '{SALT}'" in done.stdout
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.parametrize("force", ["false", "true"], ids=["plain", "force=true"])
+def test_an_older_password_does_not_reach_the_services(controller: Controller, force: str) -> None:
+    controller.put(redis_password="older")
+    done = controller.run("-e", f"force={force}")
+    assert done.returncode == 2, done.stdout
+    assert "redis_password is not what the services of monsterstack use" in words_of(done)
+    # rotate_secrets.yml was interrupted here: it goes on.
+    (controller.credentials / "redis_password.previous").write_text("x\n")
+    assert controller.run().returncode == 0
+
+
+@pytest.mark.fault("A7")
+def test_a_secret_made_of_one_that_is_only_in_the_cluster(controller: Controller) -> None:
+    controller.put(leave_out=("id_salt",))
+    derived = {"derived_secrets": {"pepper": "{{ secret.id_salt | hash('sha256') }}"}}
+    stack = yaml.safe_load((PROJECT / "stacks/monsterstack/stack.yml").read_text())
+    stack["stack_definition"] |= derived
+    extra = controller.folder / "stack.json"
+    extra.write_text(json.dumps(stack))
+    done = controller.run("-e", f"@{extra}")
+    assert done.returncode == 2, done.stdout
+    assert "pepper of the stack monsterstack is made from id_salt" in words_of(done)
+
+
+def test_a_first_run_makes_them(controller: Controller) -> None:
+    done = controller.run(exists=False, stacks={})
+    assert done.returncode == 0, done.stdout
+    made = {file.name for file in controller.credentials.iterdir()}
+    assert {"secret_key", "redis_password", "id_salt"} <= made
+
+
+@pytest.mark.fault("A6")
+def test_another_clusters_folder_is_refused(controller: Controller) -> None:
+    controller.put(cluster_id="another")
+    done = controller.run("-e", "new_credentials=true")
+    assert done.returncode == 2, done.stdout
+    assert "these are the credentials of the cluster another" in words_of(done)
+
+
+@pytest.mark.fault("A6")
+def test_a_folder_that_nobody_marked_and_is_another_clusters(controller: Controller) -> None:
+    controller.put(secret_key="f" * 64, **{"registry.key": "OTHER"})
+    done = controller.run()
+    assert done.returncode == 2, done.stdout
+    assert "are not what the cluster was made with" in words_of(done)
+
+
+@pytest.mark.fault("A6")
+@pytest.mark.parametrize("check", [[], ["--check"]], ids=["run", "dry run"])
+def test_an_inventory_file_takes_over_what_its_folder_had(tmp_path: Path, check: list[str]) -> None:
+    earlier, own = tmp_path / "credentials/inventory", tmp_path / "credentials/prod"
+    controller = Controller(tmp_path, "inventory/prod.json")
+    controller.put(earlier)
+    done = controller.run(*check)
+    assert done.returncode == 0, done.stdout
+    assert PASSWORD in done.stdout
+    assert own.is_dir() == (not check)
+    assert not (earlier / "cluster_id").exists()
+    if not check:
+        assert {file.name for file in own.iterdir()} == {*FILES, "cluster_id"}
+        assert f"copied from {earlier} to {own}" in words_of(done)
+
+
+@pytest.mark.fault("A6")
+def test_a_new_cluster_takes_nothing_over(tmp_path: Path) -> None:
+    controller = Controller(tmp_path, "inventory/staging.json")
+    controller.put(tmp_path / "credentials/inventory")
+    done = controller.run(exists=False, stacks={})
+    assert done.returncode == 0, done.stdout
+    own = tmp_path / "credentials/staging/redis_password"
+    assert own.read_text().strip() != FILES["redis_password"]
