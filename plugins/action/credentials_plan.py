@@ -140,11 +140,11 @@ class ActionModule(ActionBase):
             "kept": plan.kept,
             "stand_in": stand_in,
         }
-        with self._templar.set_temporary_context(
+        apart = self._templar.copy_with_new_env(
             available_variables={**task_vars, "__credentials": state}
-        ):
-            value: dict[str, Any] = self._templar.template(task_vars[variable])
-            return dict(value)
+        )
+        value: dict[str, Any] = apart.template(task_vars[variable])
+        return dict(value)
 
 
 def _folder(args: Mapping[str, Any], use: InUse, check_mode: bool) -> tuple[Path, list[str]]:

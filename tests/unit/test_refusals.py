@@ -88,6 +88,18 @@ REFUSED: dict[str, Row] = {
         {"registry_mode": "external", "registry_host": "registry.example"},
         ["registry_password", "Give it, with registry_user"],
     ),
+    "a CA's key without its certificate": (
+        hosts(1),
+        hosts(4),
+        {"registry_ca_key": "KEY"},
+        ["registry_ca_certificate", "Give registry_ca_certificate too"],
+    ),
+    "half a pair of the registry": (
+        hosts(1),
+        hosts(4),
+        {"registry_key": "KEY"},
+        ["registry_certificate", "Give both or none"],
+    ),
     "archives that are not named": (
         hosts(1),
         hosts(4),
