@@ -259,7 +259,7 @@ def test_another_clusters_folder_is_refused(controller: Controller) -> None:
 
 @pytest.mark.fault("A6")
 def test_a_folder_that_nobody_marked_and_is_another_clusters(controller: Controller) -> None:
-    controller.put(secret_key="f" * 64, **{"registry.key": "OTHER"})
+    controller.put(secret_key="f" * 64)
     done = controller.run()
     assert done.returncode == 2, done.stdout
     assert "are not what the cluster was made with" in words_of(done)
