@@ -101,3 +101,17 @@ def test_names_of_many_are_those_of_each() -> None:
 def test_the_filter_says_whose_secret_it_was() -> None:
     with pytest.raises(AnsibleFilterError, match="secrets of the stack shop: db is empty"):
         secret_names({"db": ""}, "shop", "key")
+
+
+SHORT: dict[str, tuple[str, str | None]] = {
+    "ours": ("shop_db_password_0123456789ab", "db_password"),
+    "another stack's": ("shopping_pin_0123456789ab", None),
+    "made by hand": ("shop_pin", None),
+    "an older hash": ("shop_pin_0123", None),
+}
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.parametrize(("full", "short"), SHORT.values(), ids=SHORT)
+def test_short_name(full: str, short: str | None) -> None:
+    assert objects.short_name("shop", full) == short
