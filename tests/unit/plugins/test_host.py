@@ -236,7 +236,11 @@ def test_services_by_stack() -> None:
         "shop",
         Mode={"Replicated": {"Replicas": 3}},
         TaskTemplate={
-            "ContainerSpec": {"Image": "web:1@sha256:aa", "Env": ["PASSWORD=x"]},
+            "ContainerSpec": {
+                "Image": "web:1@sha256:aa",
+                "Env": ["PASSWORD=x"],
+                "Secrets": [{"SecretName": "shop_pin_0123456789ab", "SecretID": "x"}],
+            },
             "Resources": {"Reservations": {"NanoCPUs": 250_000_000, "MemoryBytes": 64}},
         },
         EndpointSpec={"Ports": [{"PublishedPort": 5000, "TargetPort": 80, "Protocol": "tcp"}]},
@@ -250,6 +254,7 @@ def test_services_by_stack() -> None:
         "ports": [{"published": 5000, "target": 80, "protocol": "tcp", "mode": "ingress"}],
         "cpus": 0.25,
         "memory_bytes": 64,
+        "secrets": ["shop_pin_0123456789ab"],
     }
     assert found[""]["services"]["alone"]["mode"] == "global"
     assert "PASSWORD" not in json.dumps(found)
