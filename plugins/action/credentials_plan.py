@@ -54,7 +54,8 @@ class ActionModule(ActionBase):
             }
         )
         check_mode = bool(task_vars.get("ansible_check_mode"))
-        cluster = args["cluster_id"] or None
+        # A manager that is locked may not tell which cluster it is of.
+        cluster = args["cluster_id"] if args["cluster_id"] not in ("", "unknown") else None
         info = (task_vars["hostvars"].get(args["primary"]) or {}).get(args["info_variable"]) or {}
         use = credentials.in_use(info.get("stacks") or {}) if cluster else {}
         folder, taken = _folder(args, use, check_mode)
