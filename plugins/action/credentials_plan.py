@@ -22,6 +22,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.credentials imp
     InUse,
     Wanted,
 )
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 
 
 class ActionModule(ActionBase):
@@ -78,8 +79,7 @@ class ActionModule(ActionBase):
         if warnings := [*taken, *args["remarks"], *result.pop("warnings")]:
             result["warnings"] = warnings
         if plan.errors and args["fail"]:
-            # A refusal is nothing but its sentences: people read it.
-            return {"changed": False, "failed": True, "msg": "\n".join(plan.errors)}
+            return printing.refuse(self._display, plan.errors)
         return result
 
     def _compare(

@@ -74,7 +74,7 @@ def survey_task() -> dict[str, Any]:
     (task,) = [
         task
         for play in plays
-        for task in play["tasks"]
+        for task in play.get("tasks", [])
         if "monsterstack.swarm.credentials_plan" in task
     ]
     task = copy.deepcopy(task)
