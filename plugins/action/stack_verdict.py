@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.monsterstack.swarm.plugins.plugin_utils.printing import Speaking
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.run_locks import OwnedAction
 
 
-class ActionModule(Speaking):
+class ActionModule(OwnedAction):
     """Hands on what is settled, or asks the manager."""
 
     def run(

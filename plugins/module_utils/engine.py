@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -169,6 +171,14 @@ def _message(data: bytes) -> str:
         return str(json.loads(data)["message"]).strip()
     except (ValueError, KeyError, TypeError):
         return data.decode("utf-8", "replace").strip()[:500]
+
+
+def epoch(text: str) -> float:
+    """The engine's RFC 3339 times (nanoseconds, Z) in seconds since 1970; 0 for none."""
+    if not text or text.startswith("0001-"):
+        return 0.0
+    # More than six digits of a second are too much for datetime.
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
 
 
 def stack_filter(stack: str) -> dict[str, list[str]]:

@@ -105,12 +105,16 @@ def roll(engine: Engine, service_id: str) -> None:
     update(engine, f"/services/{service_id}", forced)
 
 
-def wait(condition: Callable[[], str], deadline: float) -> str:
+def wait(
+    condition: Callable[[], str], deadline: float, keep: Callable[[], None] = lambda: None
+) -> str:
     """Ask until there is nothing to complain of ("") or the time is over; the last complaint.
 
     A change of the leader interrupts the interface for a few seconds: that is a complaint too.
+    `keep` is called in every round (`lock.Renewal.keep`).
     """
     while True:
+        keep()
         try:
             complaint = condition()
         except EngineError as error:

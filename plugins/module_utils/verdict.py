@@ -12,11 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
-from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import short_name
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import epoch, short_name
 from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
     ConstraintError,
     eligible,
@@ -465,14 +464,6 @@ def demultiplex(data: bytes) -> str:
         text += data[8 : 8 + length]
         data = data[8 + length :]
     return text.decode("utf-8", "replace")
-
-
-def epoch(text: str) -> float:
-    """The engine's RFC 3339 times (nanoseconds, Z) in seconds since 1970; 0 for none."""
-    if not text or text.startswith("0001-"):
-        return 0.0
-    # More than six digits of a second are too much for datetime.
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
 
 
 def _ready(node: Api) -> bool:

@@ -169,6 +169,11 @@ secrets:
   returned: always
   type: list
   elements: str
+locks:
+  description: Names of the locks that deployers have. Empty unless O(services=true) on a manager.
+  returned: always
+  type: list
+  elements: str
 commands:
   description: Whether the host has C(nft).
   returned: always
@@ -222,7 +227,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import host
+from ansible_collections.monsterstack.swarm.plugins.module_utils import host, lock
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -376,10 +381,11 @@ def volumes_of_engine(data_root: str) -> list[str] | None:
 
 
 def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
-    """The keys engine, volumes, unmounted, swarm, stacks, reserved and secrets."""
+    """The keys engine, volumes, unmounted, swarm, stacks, reserved, secrets and locks."""
     written = read(DAEMON_JSON)
     installed = module.get_bin_path("dockerd", opt_dirs=["/usr/sbin"]) is not None
     result: dict[str, Any] = {"stacks": {}, "reserved": {}, "secrets": [], "bound_labels": {}}
+    result["locks"] = []
     # A manager whose leader has just gone answers /info when its own questions to that leader have
     # run out: seen after more than 20 s. One that hangs is found out by its first request.
     client = Engine(module.params["docker_host"], timeout=45)
@@ -432,6 +438,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             result["stacks"] = host.summarise_services(services)
             result["bound_labels"] = host.bound_labels(services)
             result["reserved"] = host.summarise_reserved(tasks, services)
+            result["locks"] = [one.name for one in lock.find_all(client)]
             result["secrets"] = sorted(s["Spec"]["Name"] for s in client.get("/secrets"))
     except EngineError as error:
         # A manager without quorum says so here: that is a finding, not a failure of this module.

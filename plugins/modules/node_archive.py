@@ -136,11 +136,13 @@ from typing import IO, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
     EngineError,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.host import summarise_node
 
 UNITS = ["docker.socket", "docker.service"]
 SERVICE_LABEL = "com.docker.swarm.service.name"
@@ -329,10 +331,20 @@ class Node:
                 result["volumes"].append(self.pack_volume(volume, users[0]))
         if self.module.params["swarm"]:
             source = self.root() / "swarm"
+            self.refuse_away()
             with engine_stopped(self.module, self.engine) as took:
                 packed = pack(source, self.folder / SWARM_FILE)
             result["swarm"] = {**packed, **took}
         return result
+
+    def refuse_away(self) -> None:
+        """Quorum, right before the engine is stopped: since the plan was made the volumes were
+        copied, and another manager may have gone."""
+        own = (self.engine.get("/info").get("Swarm") or {}).get("NodeID")
+        nodes = [summarise_node(node) for node in self.engine.get("/nodes")]
+        refusal = quorum.refuse_away(nodes, next(node for node in nodes if node["id"] == own))
+        if refusal:
+            raise ArchiveError(f"the engine is not stopped for the copy: {refusal}")
 
     def pack_volume(self, volume: dict[str, Any], container: str) -> dict[str, Any]:
         """One volume, between its two commands."""

@@ -41,6 +41,9 @@ options:
     description: Drain although there is no room or a service is not whole. Never without quorum.
     type: bool
     default: false
+  lock_owner:
+    description: The run whose locks are renewed meanwhile. Filled in by the action plugin.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -88,7 +91,7 @@ seconds:
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -100,6 +103,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.host import summarise_node
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LockLostError, Renewal
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import (
     look,
@@ -166,16 +170,23 @@ def drained(module: AnsibleModule, engine: Engine, node: dict[str, Any]) -> dict
         return {**result, "changed": False, "availability": "drain"}
     if module.check_mode:
         return {**result, "changed": True, "availability": "drain"}
+    keep = Renewal(engine, module.params["lock_owner"]).keep
     try:
-        move_all(engine, node["ID"], moves, was, module.params["timeout"])
-    except (DrainError, EngineError) as problem:
+        move_all(engine, node["ID"], moves, was, module.params["timeout"], keep)
+        refuse_away_now(engine, node["ID"])
+    except (DrainError, EngineError, LockLostError) as problem:
         set_availability(engine, node["ID"], was, None)
         raise DrainError(f"{name} takes work as before ({was}): {problem}") from problem
     return {**result, "changed": True, "availability": "drain"}
 
 
 def move_all(
-    engine: Engine, node_id: str, moves: Sequence[drain.Move], was: str, timeout: float
+    engine: Engine,
+    node_id: str,
+    moves: Sequence[drain.Move],
+    was: str,
+    timeout: float,
+    keep: Callable[[], None],
 ) -> None:
     """Roll, drain, wait."""
     rolled = [move for move in moves if move.how == "roll"]
@@ -184,14 +195,24 @@ def move_all(
     for move in rolled:
         roll(engine, move.service_id)
         rest = functools.partial(still_here, engine, node_id, [move.service], [move.service_id])
-        complaint = wait(rest, time.monotonic() + timeout)
+        complaint = wait(rest, time.monotonic() + timeout, keep)
         if complaint:
             raise DrainError(f"after {timeout:.0f} s {complaint}")
     set_availability(engine, node_id, "drain", was)
     moved = [move.service for move in moves if move.how in ("roll", "drain")]
-    complaint = wait(lambda: still_here(engine, node_id, moved), time.monotonic() + timeout)
+    complaint = wait(lambda: still_here(engine, node_id, moved), time.monotonic() + timeout, keep)
     if complaint:
         raise DrainError(f"after {timeout:.0f} s {complaint}")
+
+
+def refuse_away_now(engine: Engine, node_id: str) -> None:
+    """Quorum once more, now that the work has moved off: that may have taken minutes, and the
+    engine is stopped next."""
+    nodes = [summarise_node(entry) for entry in engine.get("/nodes")]
+    own = next(entry for entry in nodes if entry["id"] == node_id)
+    refusal = quorum.refuse_away(nodes, own)
+    if refusal:
+        raise DrainError(refusal)
 
 
 def still_here(
@@ -215,9 +236,10 @@ def restored(module: AnsibleModule, engine: Engine, node: dict[str, Any]) -> dic
     name, timeout = node["Description"]["Hostname"], module.params["timeout"]
     label = (node["Spec"].get("Labels") or {}).get(MAINTENANCE)
     was = label or availability(node)
+    keep = Renewal(engine, module.params["lock_owner"]).keep
     if module.check_mode:
         return {"changed": label is not None, "was": was, "availability": was}
-    complaint = wait(lambda: not_ready(engine, node["ID"]), time.monotonic() + timeout)
+    complaint = wait(lambda: not_ready(engine, node["ID"]), time.monotonic() + timeout, keep)
     if complaint:
         raise DrainError(
             f"{name} gets no work back: after {timeout} s {complaint}. Look at 'journalctl -u "
@@ -225,7 +247,7 @@ def restored(module: AnsibleModule, engine: Engine, node: dict[str, Any]) -> dic
         )
     if label:
         set_availability(engine, node["ID"], was, None)
-    complaint = wait(lambda: not_back(engine, node["ID"]), time.monotonic() + timeout)
+    complaint = wait(lambda: not_back(engine, node["ID"]), time.monotonic() + timeout, keep)
     if complaint:
         raise DrainError(f"{name} works again, but after {timeout} s {complaint}")
     return {"changed": label is not None, "was": was, "availability": was}
@@ -263,6 +285,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["drained", "restored"], "required": True},
             "timeout": {"type": "int", "default": 300},
             "force": {"type": "bool", "default": False},
+            "lock_owner": {"type": "dict"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
@@ -272,7 +295,7 @@ def main() -> None:
     try:
         engine = Engine(module.params["docker_host"])
         result = work(module, engine, find(engine, module.params["node"]))
-    except (DrainError, EngineError) as problem:
+    except (DrainError, EngineError, LockLostError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(**result, seconds=round(time.monotonic() - begin, 1))
 

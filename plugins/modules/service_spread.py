@@ -28,6 +28,9 @@ options:
     description: Seconds that one service may take.
     type: int
     default: 600
+  lock_owner:
+    description: The run whose locks are renewed meanwhile. Filled in by the action plugin.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -69,6 +72,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     short_name,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LockLostError, Renewal
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import look, roll, wait
 
 # Where two nodes are equal Swarm takes the one with less work of other services, so both of two
@@ -80,7 +84,9 @@ class SpreadError(Exception):
     """What forbids to go on, in the user's words."""
 
 
-def spread(engine: Engine, stack: str, service_id: str, name: str, timeout: float) -> None:
+def spread(
+    engine: Engine, stack: str, service_id: str, name: str, timeout: float, renewal: Renewal
+) -> None:
     """Replace the tasks of one service; raises SpreadError unless it converges."""
     roll(engine, service_id)
     watch = verdict.Watch(stack=stack, wanted=[name], started=time.time())
@@ -91,7 +97,7 @@ def spread(engine: Engine, stack: str, service_id: str, name: str, timeout: floa
         final[name] = result
         return "" if result.final else result.message
 
-    wait(complaint, time.monotonic() + timeout)
+    wait(complaint, time.monotonic() + timeout, renewal.keep)
     result = final.get(name)
     if result is None or result.verdict != "converged":
         said = verdict.describe(name, result, watch.seconds(name)) if result else "no answer"
@@ -100,6 +106,7 @@ def spread(engine: Engine, stack: str, service_id: str, name: str, timeout: floa
 
 def run(module: AnsibleModule, engine: Engine) -> None:
     stack, wanted = module.params["stack"], module.params["services"]
+    renewal = Renewal(engine, module.params["lock_owner"])
     snapshot = look(engine, stack_filter(stack))
     services = {short_name(stack, drain.name_of(s)): s for s in snapshot.services}
     unknown = sorted(set(wanted or []) - set(services))
@@ -125,7 +132,7 @@ def run(module: AnsibleModule, engine: Engine) -> None:
             continue
         rounds = 0
         while rounds < ROUNDS and drain.is_uneven(service, snapshot):
-            spread(engine, stack, service["ID"], name, module.params["timeout"])
+            spread(engine, stack, service["ID"], name, module.params["timeout"], renewal)
             snapshot = look(engine, stack_filter(stack))
             rounds += 1
         line = f"{name}: {before} -> {drain.places_line(service, snapshot)}"
@@ -141,13 +148,14 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "services": {"type": "list", "elements": "str"},
             "timeout": {"type": "int", "default": 600},
+            "lock_owner": {"type": "dict"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
     )
     try:
         run(module, Engine(module.params["docker_host"]))
-    except (SpreadError, EngineError) as problem:
+    except (SpreadError, EngineError, LockLostError) as problem:
         module.fail_json(msg=str(problem))
 
 

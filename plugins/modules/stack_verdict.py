@@ -76,6 +76,9 @@ options:
       - What RV(monsterstack.swarm.stack_release#module:settled) was a moment ago.
       - Unless it is empty, the action plugin returns it as it is and calls no manager.
     type: dict
+  lock_owner:
+    description: The run whose locks are renewed meanwhile. Filled in by the action plugin.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -198,6 +201,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LockLostError, Renewal
 from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import look
 
@@ -239,7 +243,9 @@ def watch(
     spared = set(params["ill_before"])
     judged_at = 0.0
     end = time.monotonic() + (0 if module.check_mode else params["timeout"])
+    renewal = Renewal(engine, params["lock_owner"])
     while True:
+        renewal.keep()
         problem, results = None, {}
         try:
             snapshot = look(engine, stack_filter(params["stack"]))
@@ -279,6 +285,7 @@ def main() -> None:
             "log_lines": {"type": "int", "default": 20},
             "fail": {"type": "bool", "default": True},
             "settled": {"type": "dict"},
+            "lock_owner": {"type": "dict"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
@@ -288,7 +295,7 @@ def main() -> None:
     try:
         engine = Engine(module.params["docker_host"])
         watcher, results, story = watch(module, engine)
-    except EngineError as error:
+    except (EngineError, LockLostError) as error:
         module.fail_json(msg=f"no verdict on the stack {stack}: {error}")
     logs = {
         name: read_log(engine, result.failed_task, module.params["log_lines"])

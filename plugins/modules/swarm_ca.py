@@ -19,6 +19,9 @@ options:
     description: How many seconds to wait for the nodes.
     type: int
     default: 300
+  lock_owner:
+    description: The run whose locks are renewed meanwhile. Filled in by the action plugin.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -59,6 +62,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     Engine,
     EngineError,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LockLostError, Renewal
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import update
 
 
@@ -78,7 +82,9 @@ def run(module: AnsibleModule, engine: Engine) -> None:
     if not resumed:
         update(engine, "/swarm", trust.rotated)
     end = began + module.params["timeout"]
+    renewal = Renewal(engine, module.params["lock_owner"])
     while True:
+        renewal.keep()
         swarm, nodes = engine.get("/swarm"), engine.get("/nodes")
         fresh = (swarm.get("TLSInfo") or {}).get("TrustRoot") != before
         if trust.done(swarm, nodes) and fresh:
@@ -97,11 +103,17 @@ def run(module: AnsibleModule, engine: Engine) -> None:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"timeout": {"type": "int", "default": 300}, **ENGINE_OPTIONS},
+        argument_spec={
+            "timeout": {"type": "int", "default": 300},
+            "lock_owner": {"type": "dict"},
+            **ENGINE_OPTIONS,
+        },
         supports_check_mode=True,
     )
     try:
         run(module, Engine(module.params["docker_host"]))
+    except LockLostError as problem:
+        module.fail_json(msg=f"the CA is being replaced, but {problem}")
     except EngineError as error:
         module.fail_json(msg=f"the CA could not be replaced: {error}")
 

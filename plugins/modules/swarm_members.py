@@ -36,6 +36,9 @@ options:
     description: Seconds to wait for the effect of each step.
     type: int
     default: 120
+  lock_owner:
+    description: The run whose locks are renewed meanwhile. Filled in by the action plugin.
+    type: dict
   docker_host:
     description: The engine's socket.
     type: str
@@ -72,6 +75,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.host import summarise_node
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import LockLostError, Renewal
 from ansible_collections.monsterstack.swarm.plugins.module_utils.swarm_api import update, wait
 
 
@@ -90,7 +94,14 @@ def forgotten(node: dict[str, Any]) -> bool:
 class Members:
     """The steps, each with its effect waited for."""
 
-    def __init__(self, engine: Engine, timeout: float, check_mode: bool) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        timeout: float,
+        check_mode: bool,
+        lock_owner: dict[str, Any] | None = None,
+    ) -> None:
+        self.renewal = Renewal(engine, lock_owner)
         self.engine, self.timeout, self.check_mode = engine, timeout, check_mode
         self.own = str((engine.get("/info").get("Swarm") or {}).get("NodeID"))
         self.done: list[str] = []
@@ -109,7 +120,7 @@ class Members:
                 return "" if quorum.answers(node) else "the other managers do not reach it yet"
             return "" if state is None else f"it still counts as a manager ({state})"
 
-        why = wait(complaint, time.monotonic() + self.timeout)
+        why = wait(complaint, time.monotonic() + self.timeout, self.renewal.keep)
         if why:
             raise MemberError(
                 f"{node_id} was told to be a {role}, but after {self.timeout:.0f} s {why}. Look at "
@@ -157,7 +168,7 @@ class Members:
             status = self.nodes()[node_id]["status"]
             return "" if status == "down" else f"the swarm lists it as {status}"
 
-        why = wait(complaint, time.monotonic() + self.timeout)
+        why = wait(complaint, time.monotonic() + self.timeout, self.renewal.keep)
         if why:
             raise MemberError(
                 f"{node['hostname']} is not removed: after {self.timeout:.0f} s {why}. Let it "
@@ -177,6 +188,7 @@ def main() -> None:
             "demote": {"type": "list", "elements": "str", "default": []},
             "remove": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 120},
+            "lock_owner": {"type": "dict"},
             **ENGINE_OPTIONS,
         },
         supports_check_mode=True,
@@ -184,13 +196,16 @@ def main() -> None:
     done: list[str] = []
     try:
         members = Members(
-            Engine(module.params["docker_host"]), module.params["timeout"], module.check_mode
+            Engine(module.params["docker_host"]),
+            module.params["timeout"],
+            module.check_mode,
+            module.params["lock_owner"],
         )
         done = members.done
         for step in ("promote", "demote", "remove"):
             for node_id in module.params[step]:
                 getattr(members, step)(node_id)
-    except (MemberError, EngineError) as problem:
+    except (MemberError, EngineError, LockLostError) as problem:
         text = f" Done before: {'; '.join(done[:-1])}." if len(done) > 1 else ""
         module.fail_json(msg=f"{problem}{text}", done=done)
     module.exit_json(changed=bool(done), done=done)

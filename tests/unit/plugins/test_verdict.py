@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import verdict
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import epoch
 from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import (
     Result,
     Snapshot,
     Watch,
     demultiplex,
     describe,
-    epoch,
     overall,
     settled,
 )
