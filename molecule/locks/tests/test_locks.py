@@ -235,7 +235,7 @@ def test_two_stacks_are_released_side_by_side(
 def test_nobody_works_beside_a_maintenance(tmp_path: Path, ann: Controller) -> None:
     here = cluster()
     victim = next(node.name for node in here.managers if node != leader())
-    work = f"{HERE / 'turn.yml'}"
+    work = f"{HERE / 'tasks/turn.yml'}"
     words = ["-e", f"do={work}", "-e", f"node={victim}", "-e", f"go_on={ann.go_on}"]
     probe = ["-e", f"probe_dir={tmp_path / 'probe'}", "-e", "rebalance=false"]
     maintenance = ann.start("playbooks/maintenance.yml", *words, *probe)
