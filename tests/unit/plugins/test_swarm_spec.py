@@ -157,7 +157,7 @@ def settings(engine: Any, check_mode: bool = False, **params: Any) -> dict[str, 
         raise LeftError(result)
 
     module: Any = SimpleNamespace(
-        params={"autolock": None, "repair": False, "timeout": 5, **params},
+        params={"autolock": None, "repair": False, "timeout": 5, "lock_owner": None, **params},
         check_mode=check_mode,
         exit_json=exit_json,
     )
