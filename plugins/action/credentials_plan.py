@@ -167,7 +167,8 @@ def _folder(args: Mapping[str, Any], use: InUse, check_mode: bool) -> tuple[Path
     if check_mode:
         return old, []
     part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    if part.exists():  # of a run that was interrupted
+        shutil.rmtree(part)
     part.mkdir(parents=True, mode=0o700)
     for file in old.iterdir():
         if file.is_file() and file.name != CLUSTER_FILE:

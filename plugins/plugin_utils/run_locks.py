@@ -136,7 +136,8 @@ class RunLocks:
                 with contextlib.suppress(Exception):
                     give_back(name)
         finally:
-            shutil.rmtree(self.tmp, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self.tmp)
 
 
 def _become_daemon(

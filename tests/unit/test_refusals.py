@@ -124,13 +124,66 @@ def test_refused_before_any_host_is_touched(
     extra: dict[str, Any],
     words: list[str],
 ) -> None:
+    refuses(tmp_path, "site.yml", managers, workers, extra, words)
+
+
+WATCH = {"canary": True, "tag": "2"}
+# Each row: the playbook, its words, what stack.yml says under `probe`, what the refusal must name.
+UNWATCHED: dict[str, tuple[str, dict[str, Any], Any, list[str]]] = {
+    "site.yml": ("site.yml", {"canary": True}, {"path": "/"}, ["canary: nobody watches"]),
+    "scale.yml": (
+        "playbooks/scale.yml",
+        {"canary": True, "web": "2"},
+        {"path": "/"},
+        ["canary: nobody watches"],
+    ),
+    "without its probe": (
+        "rolling_update.yml",
+        {**WATCH, "probe": False},
+        {"path": "/"},
+        ["canary: with probe=false nobody watches", "Leave out one of"],
+    ),
+    "a stack without one": ("rolling_update.yml", WATCH, None, ["plain/stack.yml names nothing"]),
+    "a rollback of such a stack": (
+        "playbooks/rollback.yml",
+        {"canary": True},
+        None,
+        ["plain/stack.yml names nothing"],
+    ),
+}
+
+
+@pytest.mark.fault("B4")
+@pytest.mark.parametrize(("playbook", "extra", "probe", "words"), UNWATCHED.values(), ids=UNWATCHED)
+def test_a_canary_that_nobody_watches(
+    tmp_path: Path, playbook: str, extra: dict[str, Any], probe: Any, words: list[str]
+) -> None:
+    folder = tmp_path / "stacks" / "plain"
+    folder.mkdir(parents=True)
+    settings = {"port": 5200, "web": {"replicas": 1}}
+    definition = {"tag": "1", "settings": settings, **({"probe": probe} if probe else {})}
+    (folder / "stack.yml").write_text(json.dumps({"stack_definition": definition}))
+    (folder / "compose.yml.j2").write_text(json.dumps({"services": {"web": {"image": "web:1"}}}))
+    where = {"stack": "plain", "stacks_dir": str(tmp_path / "stacks")}
+    refuses(tmp_path, playbook, hosts(1), hosts(4), {**where, **extra}, words)
+
+
+def refuses(
+    tmp_path: Path,
+    playbook: str,
+    managers: dict[str, Any],
+    workers: dict[str, Any],
+    extra: dict[str, Any],
+    words: list[str],
+) -> None:
+    """The playbook ends before any host is looked at and says these words."""
     inventory = tmp_path / "inventory" / "hosts.json"
     inventory.parent.mkdir()
     inventory.write_text(
         json.dumps({"managers": {"hosts": managers}, "workers": {"hosts": workers}})
     )
     done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), "site.yml", "-e", json.dumps(extra)],
+        ["ansible-playbook", "-i", str(inventory), playbook, "-e", json.dumps(extra)],
         cwd=PROJECT,
         env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
