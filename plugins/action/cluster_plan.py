@@ -16,12 +16,12 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
     inventory_hosts,
     make_plan,
 )
-from ansible_collections.monsterstack.swarm.plugins.module_utils.pins import stack_pins
 from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import (
     Recovery,
     plan_recovery,
 )
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.stack_files import stack_pins
 
 
 class ActionModule(ActionBase):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: judged_on
-author: the monsterstack.swarm contributors
+author: The monsterstack.swarm contributors (@monsterstack)
 version_added: 0.1.0
 short_description: The hosts of the play that judges the command line
 description:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: stack_name
-author: the monsterstack.swarm contributors
+author: The monsterstack.swarm contributors (@monsterstack)
 version_added: 0.1.0
 short_description: The name of the stack that was asked for
 description:

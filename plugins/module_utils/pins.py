@@ -11,25 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 Bound = Mapping[str, Mapping[str, Sequence[str]]]
-
-
-def stack_pins(files: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """(labels that the stacks pin, names of the files that cannot be read), of {name: stack.yml}.
-
-    The values are templates of Ansible's and stay unread; the labels are no templates.
-    """
-    labels: list[str] = []
-    unread: list[str] = []
-    for name, text in files.items():
-        try:
-            pins = (yaml.safe_load(text)["stack_definition"] or {}).get("pins") or {}
-            labels += [str(label) for label in pins]
-        except (yaml.YAMLError, TypeError, KeyError, AttributeError):
-            unread.append(name)
-    return sorted(set(labels)), unread
 
 
 def holders(label: str, nodes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

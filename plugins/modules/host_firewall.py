@@ -67,7 +67,9 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import
 
 RUN = Path("/run/monsterstack-swarm-firewall")
 # Gone after a reboot, which loads what is in force for good.
-NEXT, PREVIOUS, REVERTED = (RUN / name for name in ("next.nft", "previous.nft", "reverted.nft"))
+NEXT = RUN / "next.nft"
+PREVIOUS = RUN / "previous.nft"
+REVERTED = RUN / "reverted.nft"
 REVERT = "monsterstack-swarm-firewall-revert"
 
 

@@ -198,6 +198,9 @@ def main() -> None:
             "compose": {"type": "dict"},
             "spread_by_zone": {"type": "bool"},
             "published_ports": {"type": "list", "elements": "int", "default": []},
+            "data_port": {"type": "int"},
+            "address_pool": {"type": "list", "elements": "str", "default": []},
+            "subnet_size": {"type": "int", "default": 24},
             "pins": {"type": "dict", "default": {}},
             "overrides": {
                 "type": "list",

@@ -29,8 +29,10 @@ NODES = [node("m1", "1", zone="a"), node("w1", "2", **{"monsterstack.redis": "tr
 SERVICES = [service("registry"), service("monsterstack_redis", Networks=[{"Target": "n"}])]
 
 
-def printed(swarm: Any = NEW, nodes: Any = NODES, services: Any = SERVICES) -> Specs:
+def printed(swarm: Any = NEW, nodes: Any = None, services: Any = None) -> Specs:
     """As the three commands print it."""
+    nodes = NODES if nodes is None else nodes
+    services = SERVICES if services is None else services
     return read_specs("\n".join(json.dumps(one, indent=1) for one in (swarm, nodes, services)))
 
 

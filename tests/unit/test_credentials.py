@@ -160,7 +160,7 @@ def test_a_fresh_controller_is_refused_and_makes_nothing(controller: Controller)
     assert done.returncode == 2, done.stdout
     assert f"the cluster {CLUSTER} exists" in said
     for name in FILES:
-        assert name in said.split("Nothing has been touched")[0]
+        assert name in said.split("Nothing has been touched", maxsplit=1)[0]
     for way in ("1. Bring the folder", "2. Give each value", "3. If they are lost for good"):
         assert way in said
     for variable in ("registry_ca_certificate", "secret_key", "monsterstack_secrets.id_salt"):

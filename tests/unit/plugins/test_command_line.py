@@ -156,7 +156,7 @@ def test_what_passes_is_harmless() -> None:
     chance = random.Random(8)
     passed = 0
     for _round in range(20000):
-        value = "".join(chance.choice(letters) for _ in range(chance.randrange(0, 6)))
+        value = "".join(chance.choices(letters, k=chance.randrange(0, 6)))
         for name, word in WORDS.items():
             if command_line.check_typed_words({name: value}, WORDS):
                 continue
@@ -173,9 +173,7 @@ def test_what_passes_is_harmless() -> None:
     assert passed > 1000
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", " ", [], {}, ["a"], {"a": 1}, True, b"x"], ids=lambda v: repr(v)
-)
+@pytest.mark.parametrize("value", [None, "", " ", [], {}, ["a"], {"a": 1}, True, b"x"], ids=repr)
 @pytest.mark.parametrize("word", ["confirm", "node", "serial", "archive", "do"])
 @pytest.mark.fault("A8")
 def test_wrong_types(word: str, value: Any) -> None:

@@ -152,7 +152,7 @@ class Swarm:
         if path == "/services":
             return []
         wanted = query["filters"]["label"][0]
-        key, _, value = wanted.partition("=")
+        key, _equals, value = wanted.partition("=")
         return [
             json.loads(json.dumps(config))
             for config in self.configs.values()
@@ -360,7 +360,7 @@ def test_a_lease_ends_by_itself(swarm: Swarm) -> None:
 @pytest.mark.fault("A4")
 def test_a_renewed_lease_holds(swarm: Swarm) -> None:
     take(swarm, ANN)
-    for _ in range(400):  # more than the two hours that were too short for a canary
+    for _round in range(400):  # more than the two hours that were too short for a canary
         swarm.now += lock.RENEW_SECONDS
         assert lock.renew(swarm, dataclasses.asdict(ANN)) == ["shop_lock"]
     assert not take(swarm, BOB)["held"]
@@ -473,7 +473,7 @@ def test_free_only_what_nobody_renews(swarm: Swarm) -> None:
 def test_a_module_that_waits_renews_and_notices(swarm: Swarm) -> None:
     take(swarm, ANN)
     renewal = lock.Renewal(swarm, dataclasses.asdict(ANN))
-    for _ in range(60):
+    for _round in range(60):
         swarm.now += 5
         renewal.keep()
     assert lock.find_all(swarm)[0].renewed > NOW + 280

@@ -14,6 +14,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
     Wishes,
     make_plan,
 )
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import stack_files
 
 ON_REDIS = "node.labels.monsterstack.redis == true"
 DATA = {"Type": "volume", "Source": "monsterstack_redis_data", "Target": "/data"}
@@ -95,7 +96,7 @@ FILES: dict[str, tuple[str, list[str], bool]] = {
 @pytest.mark.fault("A11")
 @pytest.mark.parametrize(("text", "labels", "read"), FILES.values(), ids=FILES)
 def test_pins_of_a_folder(text: str, labels: list[str], read: bool) -> None:
-    assert pins.stack_pins({"x": text}) == (labels, [] if read else ["x"])
+    assert stack_files.stack_pins({"x": text}) == (labels, [] if read else ["x"])
 
 
 def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
