@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import host, nodes, pins, preflight
+from ansible_collections.monsterstack.swarm.plugins.module_utils import host, nodes, preflight
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import (
     Host,
     Plan,
