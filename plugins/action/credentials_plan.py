@@ -35,25 +35,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        _validation, args = self.validate_argument_spec(
-            argument_spec={
-                "folder": {"type": "path", "required": True},
-                "earlier_folder": {"type": "path"},
-                "stack": {"type": "str", "required": True},
-                "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
-                "renewable": {"type": "list", "elements": "str", "default": []},
-                "given": {"type": "list", "elements": "str", "default": []},
-                "remarks": {"type": "list", "elements": "str", "default": []},
-                "managed": {"type": "bool", "default": True},
-                "new_credentials": {"type": "bool", "default": False, "no_log": False},
-                "cluster_id": {"type": "str"},
-                "primary": {"type": "str"},
-                "info_variable": {"type": "str", "default": "__host_info"},
-                "names_variable": {"type": "str", "default": "__credential_names"},
-                "derived_variable": {"type": "str", "default": "__stack_derived"},
-                "fail": {"type": "bool", "default": True},
-            }
-        )
+        _validation, args = self.validate_argument_spec(argument_spec=credentials.SPEC)
         check_mode = bool(task_vars.get("ansible_check_mode"))
         # A manager that is locked may not tell which cluster it is of.
         cluster = args["cluster_id"] if args["cluster_id"] not in ("", "unknown") else None

@@ -28,6 +28,25 @@ VARIABLES = {
     "registry.pem": "registry_certificate",
 }
 
+# The options of the module and of its action plugin.
+SPEC: dict[str, Any] = {
+    "folder": {"type": "path", "required": True},
+    "earlier_folder": {"type": "path"},
+    "stack": {"type": "str", "required": True},
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "renewable": {"type": "list", "elements": "str", "default": []},
+    "given": {"type": "list", "elements": "str", "default": []},
+    "remarks": {"type": "list", "elements": "str", "default": []},
+    "managed": {"type": "bool", "default": True},
+    "new_credentials": {"type": "bool", "default": False, "no_log": False},
+    "cluster_id": {"type": "str"},
+    "primary": {"type": "str"},
+    "info_variable": {"type": "str", "default": "__host_info"},
+    "names_variable": {"type": "str", "default": "__credential_names"},
+    "derived_variable": {"type": "str", "default": "__stack_derived"},
+    "fail": {"type": "bool", "default": True},
+}
+
 # {stack: {short name of a secret: the full names that services use}}
 InUse = Mapping[str, Mapping[str, Sequence[str]]]
 

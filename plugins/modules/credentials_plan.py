@@ -136,28 +136,11 @@ warnings:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.credentials import SPEC
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "folder": {"type": "path", "required": True},
-            "earlier_folder": {"type": "path"},
-            "stack": {"type": "str", "required": True},
-            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
-            "renewable": {"type": "list", "elements": "str", "default": []},
-            "given": {"type": "list", "elements": "str", "default": []},
-            "remarks": {"type": "list", "elements": "str", "default": []},
-            "managed": {"type": "bool", "default": True},
-            "new_credentials": {"type": "bool", "default": False, "no_log": False},
-            "cluster_id": {"type": "str"},
-            "primary": {"type": "str"},
-            "info_variable": {"type": "str", "default": "__host_info"},
-            "names_variable": {"type": "str", "default": "__credential_names"},
-            "derived_variable": {"type": "str", "default": "__stack_derived"},
-            "fail": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     module.fail_json(msg="credentials_plan runs on the controller: its action was not found.")
 
 
