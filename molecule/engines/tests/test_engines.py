@@ -84,6 +84,7 @@ PLAYBOOKS: dict[str, list[str]] = {
     "status": ["playbooks/status.yml"],
     "doctor": ["playbooks/doctor.yml"],
     "site": ["site.yml"],
+    "rolling_update": ["rolling_update.yml", "-e", "tag=1.1"],
 }
 
 
@@ -141,9 +142,43 @@ def test_a_silent_engine(struck: tuple[Node, str], healthy: dict[str, float]) ->
         # What has all of its tasks on that node is not there, and the verdict may say so.
         assert not any(others) or holds_data, run.output
     assert states(without(victim)) == before
+    assert_in_time(figures, healthy)
+
+
+def assert_in_time(figures: dict[str, float], healthy: dict[str, float]) -> None:
     assert figures["status"] <= 20
     assert figures["doctor"] <= 60
-    assert figures["site"] <= healthy["site"] + 120
+    for name in ("site", "rolling_update"):
+        assert figures.get(name, 0) <= healthy[name] + 120, name
+
+
+FILL = (
+    "dd if=/dev/zero of=/var/lib/docker/full bs=1M 2>/dev/null || true; "
+    "test $(df --output=avail /var/lib/docker | tail -n 1) -lt 1024"
+)
+
+
+@pytest.mark.parametrize("who", VICTIMS)
+def test_a_full_disk(who: str, healthy: dict[str, float]) -> None:
+    """Docker goes on as long as nothing is written; the doctor names it, nothing is given up."""
+    victim = VICTIMS[who]()
+    before, figures = states(without(victim)), {}
+    victim.run(FILL)
+    try:
+        status, figures["status"] = timed("playbooks/status.yml")
+        doctor, figures["doctor"] = timed("playbooks/doctor.yml")
+        site, figures["site"] = timed("site.yml")
+        after = states(without(victim))
+    finally:
+        victim.run("rm -f /var/lib/docker/full")
+    note(SCENARIO, f"{victim.name} full", **figures, site_rc=site.code)
+    assert status.code == 0, status.output
+    assert doctor.code == 2, doctor.output
+    assert f"ERROR {victim.name}: /var/lib/docker has 0 MiB left" in doctor.text
+    assert f"{victim.name}: has 0 MiB left where Docker keeps its data" in site.text
+    assert after == before
+    assert_in_time(figures, healthy)
+    until(lambda: all_well(without(victim)), 240, "all is well again")
 
 
 def test_nothing_was_lost() -> None:
