@@ -36,6 +36,7 @@ def seen() -> dict[str, Any]:
         "engines": {node.name: node.run(engine).split() for node in cluster().nodes},
         "releases": manager.run(
             "docker config ls --filter label=monsterstack.swarm.release --format '{{.Name}}'"
+            " | grep ^monsterstack_"
         ).split(),
         "secrets": sorted(
             manager.run("docker secret ls --format '{{.Name}}' | grep ^monsterstack_").split()
