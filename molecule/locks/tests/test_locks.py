@@ -217,7 +217,7 @@ def test_two_stacks_are_released_side_by_side(
     canary = ["-e", "canary=true", "-e", "canary_seconds=20"]
     probe = ["-e", f"probe_dir={tmp_path / 'probe'}"]
     first = ann.start("rolling_update.yml", "-e", "tag=2.0", *canary, *probe)
-    first.wait_for("TASK [Release the stack", 400)
+    first.wait_for("TASK [Begin to ask for the page", 400)
     second = bob.start("rolling_update.yml", "-e", "tag=2.0", *words)
     seen: set[str] = set()
 
