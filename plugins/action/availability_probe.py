@@ -6,30 +6,35 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import probe
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
+    CONTROLLER,
+    HOST,
+    REQUIRED_IF,
+    SPARE_SECONDS,
+    SPEC,
     ProbeError,
     ProbeFolder,
+    detach,
     find_run,
     identity,
     new_run,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import FROM_A_MANAGER
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
-
-# The last requests may take their whole time-out before the probe ends.
-SPARE_SECONDS = 15.0
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.probe_relay import Relay
 
 
 class ActionModule(ActionBase):
-    """Works on the controller alone."""
+    """Asks from the controller, or fetches what a host saw; judges here in either case."""
 
     _requires_connection = False
 
@@ -38,41 +43,13 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
-            argument_spec={
-                "state": {
-                    "type": "str",
-                    "choices": ["started", "watched", "stopped"],
-                    "required": True,
-                },
-                "probe": {
-                    "type": "dict",
-                    "required": True,
-                    "options": {
-                        "folder": {"type": "path", "required": True},
-                        "runs": {"type": "bool", "default": False},
-                        "addresses": {"type": "list", "elements": "str", "required": True},
-                        "port": {"type": "int", "required": True},
-                        "check": {"type": "dict", "default": {"path": "/"}},
-                        "rate": {"type": "float", "default": 20},
-                        "duration": {"type": "float", "default": 1800},
-                        "request_timeout": {"type": "float", "default": 5},
-                        "title": {"type": "str", "default": "probe"},
-                    },
-                },
-                "version": {"type": "str"},
-                "seconds": {"type": "float", "default": 30},
-                "timeout": {"type": "float", "default": 180},
-                "max_failures": {"type": "int", "default": 0},
-                "wait": {"type": "bool", "default": False},
-                "fail_on_loss": {"type": "bool", "default": False},
-            },
-            required_if=[("state", "watched", ["version"])],
+            argument_spec=SPEC, required_if=REQUIRED_IF
         )
         if self._task.check_mode:
             return {"changed": False, "skipped": True, "msg": "a probe sends nothing in check mode"}
         try:
             if args["state"] == "started":
-                return self._start(args)
+                return self._start(args, task_vars or {})
             # What another run saw, or one before this, is never taken for this one's.
             base = Path(args["probe"]["folder"])
             folder = find_run(base, identity(os.getppid()))
@@ -82,7 +59,7 @@ class ActionModule(ActionBase):
         except (ProbeError, ValueError, OSError) as problem:
             raise AnsibleActionFail(f"availability_probe: {problem}") from problem
 
-    def _start(self, args: Mapping[str, Any]) -> dict[str, Any]:
+    def _start(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         # Asked here, so that what cannot be is refused before anything starts.
         asked = args["probe"]
         probe.schedule(asked["rate"], asked["duration"], asked["addresses"])
@@ -90,29 +67,39 @@ class ActionModule(ActionBase):
         base = Path(asked["folder"])
         folder = new_run(base, owner) if asked["runs"] else ProbeFolder(base)
         folder.prepare()
-        pid = os.fork()
-        if pid == 0:
-            _become_daemon(folder, asked, owner)
-        os.waitpid(pid, 0)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                head, _samples = folder.read()
-                return {"changed": False, "pid": head["pid"], "started": head["started"]}
-            except ProbeError:
-                time.sleep(0.02)
-        raise ProbeError(f"{folder.folder}: the probe did not begin, see error.txt there.")
+        if asked["asked_from"] == CONTROLLER:
+            detach(lambda: folder.work(asked, owner), folder)
+        else:
+            said = self._execute_module(module_args=dict(args), task_vars=task_vars)
+            if said.get("failed"):
+                return dict(said)
+            began_at = time.time()
+            name = str(self._task.delegate_to or task_vars.get("inventory_hostname"))
+
+            def ask(more: Mapping[str, Any]) -> dict[str, Any]:
+                return dict(self._execute_module(module_args={**args, **more}, task_vars=task_vars))
+
+            def relay() -> None:
+                Display()._final_q = None  # Ansible's workers hand their words to their parent
+                Relay(folder, name, asked["lease"], ask).work(owner, said, began_at)
+
+            detach(relay, folder)
+        head = folder.begun()
+        return {"changed": False, "pid": head["pid"], "started": head["started"]}
 
     def _watch(self, folder: ProbeFolder, args: Mapping[str, Any]) -> dict[str, Any]:
         head, _samples = folder.read()
         since = time.time() - head["started"]
-        deadline = time.monotonic() + args["timeout"]
+        # What a host saw comes later.
+        late = args["probe"]["lease"] / 6 if args["probe"]["asked_from"] == HOST else 0.0
+        deadline = time.monotonic() + args["timeout"] + late
         while True:
             _head, samples = folder.read()
             recent = [sample for sample in samples if sample.at >= since]
             word, why = probe.verdict(
                 recent, args["version"], args["seconds"], args["max_failures"]
             )
+            why += _advice(args, samples)
             if word != "waiting":
                 return {"changed": False, "verdict": word, "why": why}
             if time.monotonic() > deadline:
@@ -126,29 +113,33 @@ class ActionModule(ActionBase):
     def _stop(self, folder: ProbeFolder, args: Mapping[str, Any]) -> dict[str, Any]:
         asked = args["probe"]
         spare = asked["request_timeout"] + SPARE_SECONDS
+        if asked["asked_from"] == HOST:  # which may have to be asked again and again
+            spare = 2 * spare + asked["lease"]
         if args["wait"]:
-            folder.wait(asked["duration"] + spare)
+            problem = folder.wait(asked["duration"] + spare)
         else:
-            folder.stop(spare)
+            problem = folder.stop(spare)
         report = folder.report(asked["title"])
         lines = [*probe.lines(report), f"  report: {folder.report_file}, {folder.picture_file}"]
-        if report["failed"] and args["fail_on_loss"]:
+        if asked["asked_from"] == HOST:
+            lines.append(f"  asked from {report['asked_from']}")
+        _head, samples = folder.read()
+        if advice := _advice(args, samples):
+            lines.append(advice.removeprefix(". "))
+        if problem:
+            # A report of a part of the time must not pass for one of all of it.
+            who = report["asked_from"]
+            lines.insert(0, f"The probe from {who} did not see all of the time: {problem}.")
+        if problem or (report["failed"] and args["fail_on_loss"]):
             return printing.refuse(self._display, lines, report=report)
         return {"changed": False, "report": report, "lines": lines}
 
 
-def _become_daemon(folder: ProbeFolder, asked: Mapping[str, Any], owner: int) -> None:
-    """In the child: leave Ansible's session and descriptors, probe, and end. Never returns."""
-    try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.closerange(3, 4096)
-        folder.work(asked, owner)
-    except BaseException:
-        (folder.folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-    finally:
-        os._exit(0)
+def _advice(args: Mapping[str, Any], samples: list[probe.Sample]) -> str:
+    """What to do where this computer got not one answer."""
+    if args["probe"]["asked_from"] == CONTROLLER and probe.is_unheard(samples):
+        return (
+            ". This computer got not one answer. Where it reaches the nodes through another host "
+            f"alone (a bastion), {FROM_A_MANAGER}"
+        )
+    return ""

@@ -120,6 +120,7 @@ class ActionModule(ActionBase):
                         ssh_port=int(variables.get("ansible_port") or 22),
                         advertise=str(variables.get("swarm_advertise_address") or "") or None,
                         published_from=_published_from(variables),
+                        asked_from_here=variables.get("probe_from") != "manager",
                         info=info if "swarm" in info else None,
                     )
                 )

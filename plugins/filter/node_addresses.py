@@ -14,6 +14,8 @@ description:
     Swarm goes by the inventory's C(swarm_advertise_address) or C(ansible_host). Hosts that were
     not looked at are left out.
   - With O(known_to=controller) the address or name by which Ansible reaches each.
+  - With O(known_to=nodes) the same as in the Swarm, and a host that was not looked at goes by the
+    inventory.
 positional: _input, nodes
 options:
   _input:
@@ -28,7 +30,7 @@ options:
   known_to:
     description: Who knows the nodes by it.
     type: str
-    choices: [swarm, controller]
+    choices: [swarm, controller, nodes]
     default: swarm
   info_variable:
     description: Name of the variable with the result of P(monsterstack.swarm.host_info#module).

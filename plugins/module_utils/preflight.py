@@ -80,6 +80,7 @@ class InventoryHost:
     ssh_port: int = 22
     advertise: str | None = None  # swarm_advertise_address
     published_from: tuple[str, ...] = ()  # where the firewall restricts published ports
+    asked_from_here: bool = True  # whether smoke test and probe ask from the controller
     info: Mapping[str, Any] | None = None
 
 
@@ -542,7 +543,7 @@ def _check_published_from(host: InventoryHost) -> list[Finding]:
     """Whether the controller may ask for what the nodes publish, as it is about to do."""
     connection = ((host.info or {}).get("ssh") or {}).get("connection") or {}
     client = connection.get("client")
-    if not host.published_from or not client or not is_ip(client):
+    if not host.asked_from_here or not host.published_from or not client or not is_ip(client):
         return []
     address = ipaddress.ip_address(client)
     allowed = firewall.networks(host.published_from, "docker_engine_published_from")
@@ -550,7 +551,8 @@ def _check_published_from(host: InventoryHost) -> list[Finding]:
         return []
     text = f"the networks leave out this computer, which the host knows as {client}"
     remedy = (
-        "The smoke test and the probe will find published ports closed: add it, or its network."
+        "The smoke test and the probe will find published ports closed: add it, or its network, "
+        "or let a manager ask, with probe_from: manager."
     )
     return [warning(f"{host.name}/docker_engine_published_from", text, remedy)]
 

@@ -382,6 +382,15 @@ def verdict(
     return "waiting", f"{len(seen)} answers by {version} so far"
 
 
+# Requests that nobody answered, rightly or wrongly.
+_UNHEARD = frozenset({"timeout", "refused", "reset", "unreachable", "overload"})
+
+
+def is_unheard(samples: Sequence[Sample]) -> bool:
+    """Whether none of several requests got an answer: then the way may be closed."""
+    return bool(samples) and all(sample.kind in _UNHEARD for sample in samples)
+
+
 # Colours that people with a red-green weakness tell apart; failures have a shape of their own.
 _PALETTE = ("#4477aa", "#ccbb44", "#66ccee", "#aa3377", "#228833")
 _FAILURE = "#cc3311"

@@ -3,7 +3,11 @@
 """The folder of a probe that runs beside a playbook: what it saw, its end, its report.
 
 samples.jsonl grows while it runs (first line: the head), `stop` asks it to end, `done` tells that
-it did; report.json and timeline.svg are written by whoever asks for the report.
+it did and what went wrong, if anything; report.json and timeline.svg are written by whoever asks
+for the report.
+
+A probe on a host has such a folder there, with a lease beside: whoever reads what it saw renews it.
+What was read stands in a folder on the controller, from which it is judged.
 """
 
 from __future__ import annotations
@@ -12,8 +16,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +30,51 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import beg
 RUN = re.compile(r"\d{8}T\d{6}\.\d{6}Z-\d+")
 KEPT_RUNS = 20
 LATEST = "latest"
+# The last requests may take their whole time-out before the probe ends.
+SPARE_SECONDS = 15.0
+# A probe on a host ends when nobody has read what it saw for so long: its playbook was killed, or
+# the controller is gone. What it saw is kept for a while, for a controller that comes back.
+LEASE_SECONDS = 60.0
+KEPT_SECONDS = 600.0
+# Where visitors ask from.
+CONTROLLER, HOST = "controller", "host"
+
+# The options of the module and of its action plugin.
+SPEC: dict[str, Any] = {
+    "state": {
+        "type": "str",
+        "choices": ["started", "watched", "stopped", "read"],
+        "required": True,
+    },
+    "probe": {
+        "type": "dict",
+        "required": True,
+        "options": {
+            "asked_from": {"type": "str", "choices": [CONTROLLER, HOST], "default": CONTROLLER},
+            "folder": {"type": "path", "required": True},
+            "runs": {"type": "bool", "default": False},
+            "addresses": {"type": "list", "elements": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "check": {"type": "dict", "default": {"path": "/"}},
+            "rate": {"type": "float", "default": 20},
+            "duration": {"type": "float", "default": 1800},
+            "request_timeout": {"type": "float", "default": 5},
+            "lease": {"type": "float", "default": LEASE_SECONDS},
+            "title": {"type": "str", "default": "probe"},
+        },
+    },
+    "version": {"type": "str"},
+    "seconds": {"type": "float", "default": 30},
+    "timeout": {"type": "float", "default": 180},
+    "max_failures": {"type": "int", "default": 0},
+    "wait": {"type": "bool", "default": False},
+    "fail_on_loss": {"type": "bool", "default": False},
+    "place": {"type": "path"},
+    "offset": {"type": "int", "default": 0},
+    "end": {"type": "bool", "default": False},
+    "forget": {"type": "bool", "default": False},
+}
+REQUIRED_IF = [("state", "watched", ["version"]), ("state", "read", ["place"])]
 
 
 class ProbeError(Exception):
@@ -38,8 +89,10 @@ class ProbeFolder:
         self.samples_file = folder / "samples.jsonl"
         self.report_file = folder / "report.json"
         self.picture_file = folder / "timeline.svg"
+        self.error_file = folder / "error.txt"
         self._stop = folder / "stop"
         self._done = folder / "done"
+        self._lease = folder / "lease"
 
     def prepare(self) -> None:
         """Make the folder and forget what the probe before left. Raises ProbeError while one is at
@@ -52,7 +105,7 @@ class ProbeFolder:
             )
         for path in (
             *(self._stop, self._done, self.samples_file),
-            *(self.report_file, self.picture_file),
+            *(self.report_file, self.picture_file, self.error_file),
         ):
             path.unlink(missing_ok=True)
 
@@ -83,35 +136,113 @@ class ProbeFolder:
 
         `options`: addresses, port, check, rate, duration, request_timeout.
         """
+        text = "its playbook is gone"
+        head = {"owner": identity(owner), "asked_from": CONTROLLER}
+        self._work(options, head, lambda: "" if alive(owner) else text)
+
+    def work_on_lease(self, options: Mapping[str, Any]) -> None:
+        """The same on a host, where the playbook cannot be seen: until nobody renews the lease."""
+        lease = float(options["lease"])
+        text = f"it ended, for nobody had asked for what it saw for {lease:g} s"
+        self.renew(lease)
+        try:
+            self._work(options, {}, lambda: text if self.lease_is_over() else "")
+        finally:
+            while not self.lease_is_over(KEPT_SECONDS):
+                time.sleep(0.5)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _work(
+        self, options: Mapping[str, Any], more: Mapping[str, Any], abandoned: Callable[[], str]
+    ) -> None:
         shots = probe.schedule(options["rate"], options["duration"], options["addresses"])
         visitors = probe.Visitors(options["port"], options["check"], options["request_timeout"])
+        problem = ""
+
+        def stopped() -> bool:
+            nonlocal problem
+            if self.is_to_end():
+                return True
+            problem = abandoned()
+            return bool(problem)
+
         try:
             with self.samples_file.open("w", encoding="utf-8", buffering=1) as out:
-                head = {"started": time.time(), "pid": os.getpid(), "owner": identity(owner)}
+                head = {"started": time.time(), "pid": os.getpid(), **more}
                 out.write(json.dumps(head) + "\n")
 
                 def record(sample: probe.Sample) -> None:
                     out.write(json.dumps(asdict(sample)) + "\n")
 
-                probe.run(
-                    shots,
-                    visitors.shoot,
-                    record,
-                    lambda: self._stop.exists() or not alive(owner),
-                )
+                probe.run(shots, visitors.shoot, record, stopped)
+        except Exception as error:
+            problem = f"it broke off ({error!r})"
+            raise
         finally:
             visitors.close()
-            self._done.touch()
+            self.end(problem)
 
-    def stop(self, timeout: float) -> None:
-        """Ask the probe to end and wait for its last answers. Raises ProbeError."""
+    def renew(self, seconds: float) -> None:
+        """Let the probe of this host go on for so long. By a clock that nobody sets."""
+        new = self._lease.with_suffix(".new")
+        new.write_text(f"{time.monotonic() + seconds}", encoding="utf-8")
+        new.replace(self._lease)
+
+    def lease_is_over(self, more: float = 0.0) -> bool:
+        """Whether nobody has renewed it, `more` seconds after its end; so without a folder."""
+        try:
+            return time.monotonic() > float(self._lease.read_text(encoding="utf-8")) + more
+        except (OSError, ValueError):
+            return True
+
+    def forget(self) -> None:
+        """Remove the folder: what it holds stands somewhere else."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ask_to_end(self) -> None:
+        """Let the probe send no more requests. Raises ProbeError."""
         if not self.folder.is_dir():
             raise ProbeError(f"{self.folder}: no probe was started here.")
         self._stop.touch()
-        self.wait(timeout)
 
-    def wait(self, timeout: float) -> None:
-        """Wait until the probe has ended. Raises ProbeError when it was never begun or hangs."""
+    def is_to_end(self) -> bool:
+        """Whether somebody asked it to end."""
+        return self._stop.exists()
+
+    def end(self, problem: str = "") -> None:
+        """Say that it has ended, and what went wrong."""
+        new = self._done.with_suffix(".new")
+        new.write_text(problem, encoding="utf-8")
+        new.replace(self._done)
+
+    def problem(self) -> str:
+        """What went wrong with a probe that has ended; empty for nothing."""
+        try:
+            return self._done.read_text(encoding="utf-8")
+        except OSError:
+            return "its process was killed"
+
+    def begun(self, timeout: float = 10) -> dict[str, Any]:
+        """The head, as soon as the probe has begun. Raises ProbeError."""
+        deadline = time.monotonic() + timeout
+        while not (head := self._head()):
+            if time.monotonic() > deadline:
+                try:
+                    why = self.error_file.read_text(encoding="utf-8").strip().splitlines()[-1]
+                except (OSError, IndexError):
+                    why = f"nothing within {timeout:g} s"
+                raise ProbeError(f"{self.folder}: the probe did not begin ({why}).")
+            time.sleep(0.02)
+        return head
+
+    def stop(self, timeout: float) -> str:
+        """Ask the probe to end and wait for its last answers, see `wait`. Raises ProbeError."""
+        self.ask_to_end()
+        return self.wait(timeout)
+
+    def wait(self, timeout: float) -> str:
+        """Wait until the probe has ended; what went wrong with it. Raises ProbeError when it was
+        never begun or hangs."""
         deadline = time.monotonic() + timeout
         while not self._done.exists():
             if time.monotonic() > deadline:
@@ -120,6 +251,15 @@ class ProbeFolder:
                     "stands in samples.jsonl."
                 )
             time.sleep(0.05)
+        return self.problem()
+
+    def read_from(self, offset: int) -> tuple[str, int]:
+        """(the whole lines behind that many bytes of the samples, where the next ones begin)."""
+        with self.samples_file.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+        data = data[: data.rfind(b"\n") + 1]
+        return data.decode("utf-8"), offset + len(data)
 
     def read(self) -> tuple[dict[str, Any], list[probe.Sample]]:
         """(the head, the samples so far). Raises ProbeError when nothing was begun."""
@@ -136,9 +276,34 @@ class ProbeFolder:
         """The report, written as JSON and as a picture. Raises ProbeError."""
         head, samples = self.read()
         report = probe.summarise(samples, head["started"])
+        report["asked_from"] = head.get("asked_from", CONTROLLER)
         self.report_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         self.picture_file.write_text(probe.svg(samples, title), encoding="utf-8")
         return report
+
+
+def detach(work: Callable[[], None], folder: ProbeFolder) -> None:
+    """Do the work in a process of its own, in a session of its own; returns at once."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        # Ansible's workers hand signals on to their whole group.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.closerange(3, 4096)
+        work()
+    except BaseException:
+        folder.error_file.write_text(traceback.format_exc(), encoding="utf-8")
+    finally:
+        os._exit(0)
 
 
 def new_run(base: Path, pid: int) -> ProbeFolder:

@@ -69,7 +69,7 @@ def node_addresses(
     known_to: str = "swarm",
 ) -> dict[str, str]:
     """The address by which each host that was looked at is known in the Swarm, by name; or by
-    which the controller reaches each.
+    which the controller reaches each; or by which the nodes reach each, silent ones too.
 
     One that is in no Swarm goes by the inventory's address, or, where that is a name, by its own
     first IPv4 address.
@@ -79,9 +79,9 @@ def node_addresses(
         return {name: reached_at(name, hostvars[name]) for name in nodes}
     for name in nodes:
         info = hostvars[name].get(info_variable) or {}
-        if "swarm" not in info:
+        if "swarm" not in info and known_to == "swarm":
             continue
-        node_addr = str(info["swarm"].get("node_addr") or "")
+        node_addr = str((info.get("swarm") or {}).get("node_addr") or "")
         if is_ip(node_addr):
             found[name] = node_addr
             continue

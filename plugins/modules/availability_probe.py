@@ -13,9 +13,14 @@ description:
     over one that is kept open. A request starts at its time whether or not those before it were
     answered. A kept connection that the other side closed without an answer is opened anew and
     the request repeated, as browsers do, and that is counted.
-  - Runs on the controller, beside the playbook, until it is stopped, its O(probe.duration) is over
-    or the playbook is gone.
-  - Writes C(report.json) and C(timeline.svg) into O(probe.folder).
+  - Runs beside the playbook until it is stopped, its O(probe.duration) is over or the playbook is
+    gone. On the controller, or on the task's host, for a controller that cannot reach the published
+    port.
+  - On a host it needs Python alone, and no rights. The controller fetches what it saw every few
+    seconds through Ansible's own connection; nothing there outlives a playbook that was killed by
+    more than O(probe.lease).
+  - Writes C(samples.jsonl), C(report.json) and C(timeline.svg) into O(probe.folder), on the
+    controller in either case.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
   state:
@@ -23,15 +28,24 @@ options:
       - V(started) begins and returns at once.
       - V(watched) waits until O(version) has been answering for O(seconds), or until more than
         O(max_failures) requests have failed since. Only what the same run started is looked at.
-      - V(stopped) ends it and returns the report.
+      - V(stopped) ends it and returns the report. Fails, with the report, when the probe ended
+        before its time.
+      - V(read) is how the controller fetches what a probe on a host saw.
     type: str
-    choices: [started, watched, stopped]
+    choices: [started, watched, stopped, read]
     required: true
   probe:
     description: What is asked, of whom and how often. The same in each task of one probe.
     type: dict
     required: true
     suboptions:
+      asked_from:
+        description:
+          - Who asks. V(host) is the one that the task with O(state=started) runs on or is delegated
+            to; O(probe.addresses) are then those by which that host reaches the nodes.
+        type: str
+        choices: [controller, host]
+        default: controller
       folder:
         description: Folder on the controller for what the probe sees. One probe at a time.
         type: path
@@ -68,6 +82,12 @@ options:
         description: Seconds after which a request without an answer has failed.
         type: float
         default: 5
+      lease:
+        description:
+          - Seconds after which a probe on a host ends by itself when the controller has not asked
+            for what it saw.
+        type: float
+        default: 60
       title:
         description: Title of the picture.
         type: str
@@ -95,6 +115,21 @@ options:
     description: With V(stopped), fail when any request failed.
     type: bool
     default: false
+  place:
+    description: Folder of the probe on the host. Filled in by the action plugin.
+    type: path
+  offset:
+    description: How many bytes of it were read before. Filled in by the action plugin.
+    type: int
+    default: 0
+  end:
+    description: Whether the probe on the host is to end. Filled in by the action plugin.
+    type: bool
+    default: false
+  forget:
+    description: Whether everything was read. Filled in by the action plugin.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Sends nothing in check mode.
@@ -114,6 +149,13 @@ EXAMPLES = r"""
     state: stopped
     probe: {folder: /tmp/probe, addresses: [192.0.2.11, 192.0.2.21], port: 5000}
     fail_on_loss: true
+
+- name: Begin to ask from a manager, by the addresses that the nodes have for each other
+  monsterstack.swarm.availability_probe:
+    state: started
+    probe:
+      {asked_from: host, folder: /tmp/probe, addresses: [10.0.0.11, 10.0.0.21], port: 5000}
+  delegate_to: m1
 """
 
 RETURN = r"""
@@ -170,50 +212,77 @@ report:
       description: When the last request was sent.
       type: float
     failures:
-      description: The first 200 failures.
+      description: The first 50 failures of each kind through each node.
       type: list
       elements: dict
+    asked_from:
+      description: V(controller), or the name of the host that asked.
+      type: str
 """
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
+    HOST,
+    REQUIRED_IF,
+    SPARE_SECONDS,
+    SPEC,
+    ProbeError,
+    ProbeFolder,
+    detach,
+)
+
+
+def start(options: dict[str, Any]) -> dict[str, Any]:
+    """Begin on this host; where, and what is to be read from there next."""
+    folder = ProbeFolder(Path(tempfile.mkdtemp(prefix="monsterstack-probe-")))
+    detach(lambda: folder.work_on_lease(options), folder)
+    head = folder.begun()
+    lines, _offset = folder.read_from(0)
+    return {
+        "place": str(folder.folder),
+        "offset": lines.index("\n") + 1,  # behind the head, which is plain ASCII
+        "age": time.time() - head["started"],
+    }
+
+
+def read(params: dict[str, Any]) -> dict[str, Any]:
+    """What the probe of this host saw since; asking for it lets the probe go on."""
+    folder, options = ProbeFolder(Path(params["place"])), params["probe"]
+    if params["forget"]:
+        folder.forget()
+    if not folder.samples_file.exists():
+        text = "what it saw is not there any more (was the host restarted?)"
+        return {"text": "", "offset": params["offset"], "ended": True, "problem": text}
+    folder.renew(options["lease"])
+    if params["end"]:
+        folder.ask_to_end()
+        deadline = time.monotonic() + options["request_timeout"] + SPARE_SECONDS
+        while not folder.has_ended() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    ended = folder.has_ended()  # asked first: then all that it saw is in the file
+    text, offset = folder.read_from(params["offset"])
+    problem = folder.problem() if ended else ""
+    return {"text": text, "offset": offset, "ended": ended, "problem": problem}
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {
-                "type": "str",
-                "choices": ["started", "watched", "stopped"],
-                "required": True,
-            },
-            "probe": {
-                "type": "dict",
-                "required": True,
-                "options": {
-                    "folder": {"type": "path", "required": True},
-                    "runs": {"type": "bool", "default": False},
-                    "addresses": {"type": "list", "elements": "str", "required": True},
-                    "port": {"type": "int", "required": True},
-                    "check": {"type": "dict", "default": {"path": "/"}},
-                    "rate": {"type": "float", "default": 20},
-                    "duration": {"type": "float", "default": 1800},
-                    "request_timeout": {"type": "float", "default": 5},
-                    "title": {"type": "str", "default": "probe"},
-                },
-            },
-            "version": {"type": "str"},
-            "seconds": {"type": "float", "default": 30},
-            "timeout": {"type": "float", "default": 180},
-            "max_failures": {"type": "int", "default": 0},
-            "wait": {"type": "bool", "default": False},
-            "fail_on_loss": {"type": "bool", "default": False},
-        },
-        required_if=[("state", "watched", ["version"])],
-        supports_check_mode=True,
-    )
-    module.fail_json(
-        msg="availability_probe runs on the controller: its action plugin was not found."
-    )
+    module = AnsibleModule(argument_spec=SPEC, required_if=REQUIRED_IF, supports_check_mode=True)
+    state, options = module.params["state"], module.params["probe"]
+    if options["asked_from"] != HOST or state not in ("started", "read"):
+        module.fail_json(
+            msg="availability_probe runs on the controller: its action plugin was not found."
+        )
+    try:
+        result = start(options) if state == "started" else read(module.params)
+    except (ProbeError, OSError) as problem:
+        module.fail_json(msg=f"availability_probe: {problem}")
+    module.exit_json(changed=False, **result)
 
 
 if __name__ == "__main__":

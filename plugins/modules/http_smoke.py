@@ -14,11 +14,25 @@ description:
     after a deploy, and half a minute after a reboot. Never changes anything.
 author: The monsterstack.swarm contributors (@monsterstack)
 options:
+  asked_from:
+    description:
+      - Who asks, the controller or the task's host. O(addresses) are those by which that one
+        reaches the nodes.
+    type: str
+    choices: [controller, host]
+    default: host
   addresses:
     description: Addresses of the nodes.
     type: list
     elements: str
     required: true
+  inside:
+    description:
+      - Addresses by which the task's host reaches the nodes. Where the controller asks and no node
+        answers it at all, the host asks too, so that a closed way is told from a wrong answer.
+    type: list
+    elements: str
+    default: []
   port:
     description: The published port.
     type: int
@@ -78,14 +92,24 @@ EXAMPLES = r"""
     port: 5000
     checks:
       - {name: the page, path: /, content_type: text/html}
-  delegate_to: localhost
+
+- name: Ask from the controller, and let m1 try where that reaches nothing
+  monsterstack.swarm.http_smoke:
+    asked_from: controller
+    addresses: [192.0.2.11, 192.0.2.21]
+    inside: [10.0.0.11, 10.0.0.21]
+    port: 5000
+    checks:
+      - {name: the page, path: /, content_type: text/html}
+  delegate_to: m1
 """
 
 RETURN = r"""
 wrong:
   description:
     - Whether it is what answers that is wrong. Not when some nodes let nothing through at all and
-      every other one answered rightly.
+      every other one answered rightly. Where the controller got no answer at all, the host's
+      answers decide.
   returned: failed
   type: bool
 results:
@@ -106,87 +130,24 @@ results:
     problem:
       description: What was wrong with the last answer, null when nothing was.
       type: str
+inside:
+  description: What the host was answered, in the same form.
+  returned: when the controller reached no node and the host did
+  type: list
+  elements: dict
 """
-
-import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
-from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import is_wrong, run_check
-
-PAUSE = 0.5  # seconds between two attempts
-MAX_PARALLEL = 16
-
-
-def ask_node(address: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """All checks through one node; stops at the first that stays wrong."""
-    deadline = time.monotonic() + params["timeout"]
-    results = []
-    for check in params["checks"]:
-        attempts = 0
-        while True:
-            attempts += 1
-            problem = run_check(address, params["port"], check, params["request_timeout"])
-            if problem is None or time.monotonic() + PAUSE > deadline:
-                break
-            time.sleep(PAUSE)
-        results.append(
-            {
-                "address": address,
-                "check": check["name"],
-                "attempts": attempts,
-                "problem": problem,
-            }
-        )
-        if problem:
-            break
-    return results
+from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import SPEC, look
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "addresses": {"type": "list", "elements": "str", "required": True},
-            "port": {"type": "int", "required": True},
-            "checks": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "path": {"type": "str", "required": True},
-                    "form": {"type": "dict"},
-                    "status": {"type": "int", "default": 200},
-                    "content_type": {"type": "str"},
-                    "contains": {"type": "str"},
-                    "png": {"type": "bool", "default": False},
-                    "header": {"type": "dict"},
-                },
-            },
-            "timeout": {"type": "int", "default": 60},
-            "request_timeout": {"type": "int", "default": 5},
-        },
-        supports_check_mode=True,
-    )
-    with ThreadPoolExecutor(max_workers=MAX_PARALLEL) as pool:
-        answers = pool.map(lambda node: ask_node(node, module.params), module.params["addresses"])
-        results = [result for node in answers for result in node]
-    port = module.params["port"]
-    problems = [
-        f"http://{result['address']}:{port}: {result['check']}: {result['problem']}"
-        for result in results
-        if result["problem"]
-    ]
-    if problems:
-        lines = ["Not every node answers as it should:", *problems]
-        lines.append("playbooks/doctor.yml looks for the reason and says what to do.")
-        module.fail_json(
-            msg=headline(lines), findings=as_lines(lines), results=results, wrong=is_wrong(results)
-        )
-    module.exit_json(changed=False, results=results)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    result = look(module.params)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

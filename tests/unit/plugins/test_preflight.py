@@ -662,7 +662,7 @@ FROM = {
         [
             "warning m1/docker_engine_published_from: the networks leave out this computer, which "
             "the host knows as 192.0.2.254. The smoke test and the probe will find published "
-            "ports closed: add it, or its network."
+            "ports closed: add it, or its network, or let a manager ask, with probe_from: manager."
         ],
     ),
 }
@@ -675,6 +675,12 @@ def test_published_ports_closed_to_the_controller(
 ) -> None:
     one = replace(seen("m1", ssh=CLIENT), published_from=networks)
     assert texts(preflight.check_hosts([one], None, "shop", [], 400 * 2**20)) == expected
+
+
+@pytest.mark.fault("C10")
+def test_where_a_manager_asks_the_controller_may_be_left_out() -> None:
+    one = replace(seen("m1", ssh=CLIENT), published_from=("10.0.0.0/8",), asked_from_here=False)
+    assert texts(preflight.check_hosts([one], None, "shop", [], 400 * 2**20)) == []
 
 
 @pytest.mark.fault("A5")
