@@ -24,7 +24,7 @@ def say(display: Any, text: Any) -> dict[str, Any]:
     return {"changed": False, "msg": headline(lines), "lines": lines}
 
 
-def refuse(display: Any, findings: Sequence[Any] | str, **more: Any) -> dict[str, Any]:
+def refuse(display: Any, findings: Sequence[Any] | str, /, **more: Any) -> dict[str, Any]:
     """The result of a task that fails, with a one-line `msg` and the findings as a list.
 
     Several lines are printed as such; a single one is printed by Ansible itself.

@@ -9,6 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible.utils.display import Display
+
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.printing import refuse
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Two refusals, so that the text has more than one line.
@@ -55,6 +58,14 @@ def play(folder: Path, callback: str, playbook: str) -> subprocess.CompletedProc
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.fault("C1")
+def test_what_a_module_found_beside_its_lines_is_kept() -> None:
+    """A module that fails has a list of findings itself (http_smoke, stack_verdict)."""
+    lines = ["a", "b"]
+    failed = {"failed": True, "msg": "a (and 1 more line)", "findings": lines, "wrong": False}
+    assert refuse(Display(), lines, **failed) == {**failed, "changed": False}
 
 
 @pytest.mark.parametrize("callback", ["default", "minimal", "oneline"])
