@@ -30,6 +30,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files imp
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.smoke import FROM_A_MANAGER
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.outliving import run_module
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.probe_relay import Relay
 
 
@@ -42,9 +43,7 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, args = self.validate_argument_spec(
-            argument_spec=SPEC, required_if=REQUIRED_IF
-        )
+        _validation, args = self.validate_argument_spec(argument_spec=SPEC, required_if=REQUIRED_IF)
         if self._task.check_mode:
             return {"changed": False, "skipped": True, "msg": "a probe sends nothing in check mode"}
         try:
@@ -77,7 +76,7 @@ class ActionModule(ActionBase):
             name = str(self._task.delegate_to or task_vars.get("inventory_hostname"))
 
             def ask(more: Mapping[str, Any]) -> dict[str, Any]:
-                return dict(self._execute_module(module_args={**args, **more}, task_vars=task_vars))
+                return run_module(self, {**args, **more}, task_vars)
 
             def relay() -> None:
                 Display()._final_q = None  # Ansible's workers hand their words to their parent
@@ -115,10 +114,7 @@ class ActionModule(ActionBase):
         spare = asked["request_timeout"] + SPARE_SECONDS
         if asked["asked_from"] == HOST:  # which may have to be asked again and again
             spare = 2 * spare + asked["lease"]
-        if args["wait"]:
-            problem = folder.wait(asked["duration"] + spare)
-        else:
-            problem = folder.stop(spare)
+        problem = folder.wait(asked["duration"] + spare) if args["wait"] else folder.stop(spare)
         report = folder.report(asked["title"])
         lines = [*probe.lines(report), f"  report: {folder.report_file}, {folder.picture_file}"]
         if asked["asked_from"] == HOST:

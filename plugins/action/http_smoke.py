@@ -37,7 +37,11 @@ class ActionModule(ActionBase):
 
     def _from_here(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result = smoke.look(args)
-        if not result.get("failed") or not args["inside"] or not smoke.is_unheard(result["results"]):
+        if (
+            not result.get("failed")
+            or not args["inside"]
+            or not smoke.is_unheard(result["results"])
+        ):
             return result
         given = {
             **args,

@@ -17,6 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import lock
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.outliving import run_module
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.run_locks import (
     OwnedAction,
     RunLocks,
@@ -116,7 +117,7 @@ class ActionModule(OwnedAction):
         owner = args["owner"]
 
         def renew() -> list[str]:
-            result = self._ask({"state": "renewed", "owner": owner}, task_vars)
+            result = run_module(self, {"state": "renewed", "owner": owner}, task_vars)
             if "names" not in result:
                 raise AnsibleActionFail(str(result.get("msg")))
             return list(result["names"])
@@ -127,7 +128,7 @@ class ActionModule(OwnedAction):
                 asked["scope"] = "cluster"
             else:
                 asked["stack"] = lock_name.removesuffix("_lock")
-            self._ask(asked, task_vars)
+            run_module(self, asked, task_vars)
 
         self._run_locks.taken(name)
         self._run_locks.start_keeper(renew, give_back)

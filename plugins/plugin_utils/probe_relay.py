@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the monsterstack.swarm contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The controller's side of a probe that runs on a host: what that one saw, written to a folder here.
+"""The controller's side of a probe that runs on a host: writes what it saw to a folder here.
 
 From then on nobody needs to know where it ran: whoever watches, stops and reports reads the folder.
 """
@@ -52,7 +52,7 @@ class Relay:
         with self.folder.samples_file.open("w", encoding="utf-8", buffering=1) as out:
             out.write(json.dumps(head) + "\n")
             problem = self._fetch(owner, begun, out.write)
-        self.folder.end(f"The probe on {self.name}: {problem}." if problem else "")
+        self.folder.end(problem)
 
     def _fetch(self, owner: int, begun: Mapping[str, Any], write: Callable[[str], Any]) -> str:
         """What went wrong; empty for nothing."""
