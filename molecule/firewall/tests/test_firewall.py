@@ -3,73 +3,22 @@ lock the controller out. In this order: each test leaves the cluster as the next
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import json
 import subprocess
 import time
-from functools import cache
-from typing import Any
 
 import pytest
 
-from tests.cluster import PROJECT, Node, cluster, environment, note, open_ports, until
+from tests.cluster import Node, cluster, note, until
+from tests.walls import PAGE, REGISTRY, SSH, controller, guard, on, private, scan, variables
 
 pytestmark = [pytest.mark.machines, pytest.mark.fault("A5")]
 
-PAGE, REGISTRY, DATA_PORT = 5000, 5443, 7777
-SSH = {"m1": 22, "w1": 2222}
+DATA_PORT = 7777
 RULES = "/etc/monsterstack-swarm-firewall.nft"
 UNIT = "monsterstack-swarm-firewall.service"
 STATE = "/run/monsterstack-swarm-firewall"
 REVERT = "monsterstack-swarm-firewall-revert"
-
-
-@cache
-def variables(name: str) -> dict[str, Any]:
-    """A host's variables as the inventory has them."""
-    done = subprocess.run(
-        ["ansible-inventory", "-i", str(cluster().inventory), "--host", name],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def private(name: str) -> str:
-    return str(variables(name)["lab_private"])
-
-
-def controller() -> str:
-    """This computer's address in the lab's network: its last one."""
-    return str(ipaddress.ip_network(variables("m1")["lab_subnet"])[-2])
-
-
-def on(name: str, command: str) -> str:
-    """What a command prints on a node, as root, over a connection of its own."""
-    done = subprocess.run(
-        [
-            *("ansible", "-i", str(cluster().inventory), name, "--become"),
-            *("-m", "ansible.builtin.shell", "-a", command),
-        ],
-        cwd=PROJECT,
-        env={**environment(), "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{name}: {command}\n{done.stdout}{done.stderr}"
-    return done.stdout.partition("\n")[2]
-
-
-def scan(address: str, ports: set[int]) -> set[int]:
-    return asyncio.run(open_ports(address, ports, 6))
-
-
 INTERESTING = {22, 2222, 2375, 2376, 2377, PAGE, 5001, REGISTRY, 7946, 8080}
 
 
@@ -124,11 +73,6 @@ def test_over_ipv6_too() -> None:
     finally:
         subprocess.run(["ip", "address", "delete", f"{here}/64", "dev", link], check=True)
         on("m1", f"ip address delete {there}/64 dev eth0")
-
-
-def guard(**more: Any) -> Any:
-    """site.yml as far as the engine and its host are concerned, with other inputs."""
-    return cluster().playbook("site.yml", "--tags", "docker_engine", "-e", json.dumps(more))
 
 
 @pytest.mark.fault("C16")
