@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
             **args,
             "asked_from": "host",
             "addresses": args["inside"],
-            "timeout": INSIDE_SECONDS,
+            "timeout": min(INSIDE_SECONDS, args["timeout"]),
         }
         try:
             other = self._execute_module(module_args=given, task_vars=task_vars)

