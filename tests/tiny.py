@@ -7,6 +7,7 @@ import base64
 import copy
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,16 @@ class Tiny:
         shutil.copytree(PROJECT / "stacks", self.stacks, dirs_exist_ok=True)
         self.folder.mkdir(exist_ok=True)
 
-    def write(self, services: dict[str, Any], version: str = "", **definition: Any) -> None:
+    def write(
+        self,
+        services: dict[str, Any],
+        version: str = "",
+        volumes: Sequence[str] = (),
+        **definition: Any,
+    ) -> None:
         """The stack file and what stands beside it. JSON is YAML too."""
         whole = {**({"version": version} if version else {}), "services": services}
+        whole |= {"volumes": {name: {} for name in volumes}} if volumes else {}
         text = json.dumps(whole, indent=1)
         (self.folder / "compose.yml.j2").write_text(text, encoding="utf-8")
         mirror = "{{ lab_mirror }}/debian-python:3.13"

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
+    Archive,
     BackupPlan,
     RestorePlan,
     plan_backup,
@@ -39,21 +41,25 @@ class ActionModule(ActionBase):
                 "volumes": {"type": "list", "elements": "dict", "default": []},
                 "not_kept": {"type": "list", "elements": "str", "default": []},
                 "force": {"type": "bool", "default": False},
-                "manifest": {"type": "dict"},
-                "archive": {"type": "str", "default": "the archive"},
+                "archives": {"type": "list", "elements": "dict", "default": []},
             }
         )
         hosts = inventory_hosts(task_vars, args)
         plan: BackupPlan | RestorePlan
-        if args["manifest"] is None:
-            looked = {
-                host.name: task_vars["hostvars"][host.name].get(args["looked_variable"]) or {}
-                for host in hosts
-            }
+        looked = {
+            host.name: task_vars["hostvars"][host.name].get(args["looked_variable"]) or {}
+            for host in hosts
+        }
+        if not args["archives"]:
             at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at, args["force"])
         else:
-            plan = plan_restore(hosts, args["manifest"], args["archive"])
+            archives = [
+                Archive(Path(one["path"]).name, Path(one["folder"]).name, one["manifest"])
+                for one in args["archives"]
+            ]
+            there = {name: found.get("volumes") or [] for name, found in looked.items()}
+            plan = plan_restore(hosts, archives, there, args["force"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.errors:
             return printing.refuse(self._display, plan.errors)

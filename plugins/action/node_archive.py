@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         args = {k: v for k, v in self._task.args.items() if k not in ("files", "done")}
         state, local = args.get("state"), Path(str(args.get("local_dir") or "."))
-        if state != "looked" and not args.get("local_dir"):
+        if state not in ("looked", "found") and not args.get("local_dir"):
             return {"failed": True, "msg": "local_dir is needed to pack and to unpack."}
         if self._task.check_mode or state not in ("packed", "unpacked"):
             return dict(self._execute_module(module_args=args, task_vars=task_vars))

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import pins
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host
 
 FORMAT = 1
 # Label of a restored volume: which archive it is from, so that a second run leaves it alone.
 RESTORED = "monsterstack.swarm.restored"
+# The registry's volume belongs to no stack: each archive has a copy.
+REGISTRY_VOLUME = "registry_data"
 
 # What backup.yml calls its pair of files; the time is in UTC.
 ARCHIVE = re.compile(r"(?P<stack>.+)-(?P<at>\d{8}T\d{6}Z)\.(?P<kind>cluster|credentials)")
@@ -141,8 +144,27 @@ def plan_backup(
             {key: node[key] for key in ("hostname", "role", "addr", "labels", "availability")}
             for node in nodes
         ],
+        **_stored(chosen),
     }
     return plan
+
+
+def _stored(manager: Host) -> dict[str, Any]:
+    """What a restore has to know of all stacks: `stacks` {stack: [volumes of its services]}, and
+    `bound` {volume: label of the one node that may have its service}."""
+    known = manager.info or {}
+    stacks = {
+        stack: sorted({v for one in body["services"].values() for v in one.get("volumes") or []})
+        for stack, body in (known.get("stacks") or {}).items()
+        if stack not in ("", "registry")
+    }
+    bound = {
+        volume: label
+        for label, entry in (known.get("bound_labels") or {}).items()
+        for volume in entry["volumes"]
+        if len(pins.holders(label, manager.swarm["nodes"])) == 1
+    }
+    return {"stacks": stacks, "bound": bound}
 
 
 def _hostname(host: Host) -> str:
@@ -179,86 +201,241 @@ def _check_volumes(
     return errors
 
 
+@dataclass(frozen=True)
+class Archive:
+    """An archive of a stack that was opened: `folder` is where, below the folder of all."""
+
+    name: str
+    folder: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def stack(self) -> str:
+        return str(self.manifest["stack"])
+
+
 @dataclass
 class RestorePlan:
-    """Where the parts of an archive go; hosts by inventory name.
+    """Where the parts of the archives go; hosts by inventory name.
 
-    `resumed`: the archive's swarm is there already, from a run that was interrupted or is over:
-    nothing is overwritten, and only what is missing joins.
+    `resumed`: the archives' swarm is there already, from an earlier restore: only volumes that are
+    not there are put back, and whoever is missing joins.
     """
 
     target: str = ""
     resumed: bool = False
     force: bool = False
+    state_file: str = ""
     volumes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # Labels that no node carries, and the host that gets each, because its volume goes there.
+    pins: dict[str, list[str]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
 
-def plan_restore(hosts: Sequence[Host], manifest: Mapping[str, Any], archive: str) -> RestorePlan:
-    """Volumes go to the hosts that are called like those they came from, and so does the state."""
+def plan_restore(
+    hosts: Sequence[Host],
+    archives: Sequence[Archive],
+    there: Mapping[str, Sequence[Mapping[str, Any]]],
+    force: bool = False,
+) -> RestorePlan:
+    """The state is that of the newest archive; each volume is its own stack's archive's.
+
+    `there` is what node_archive found of the volumes, by host. A volume goes to the host that
+    carries the label which its service is bound to, else to the one that is called like the host it
+    came from. `force` lets stacks begin without their data whose archives are not named.
+    """
     plan = RestorePlan()
-    if manifest.get("format") != FORMAT:
-        plan.errors.append(
-            f"{archive} has the format {manifest.get('format')}, and this version reads {FORMAT}."
-        )
+    plan.errors = _unlike(archives)
+    if plan.errors:
         return plan
+    newest = max(archives, key=lambda one: str(one.manifest["at"]))
+    cluster = newest.manifest["cluster_id"]
     by_hostname = {_hostname(host): host for host in hosts}
     for host in hosts:
         if host.info is None:
             plan.errors.append(f"{host.name} cannot be reached: a restore needs all hosts.")
-        elif host.member and host.cluster_id != manifest["cluster_id"]:
+        elif host.member and host.cluster_id != cluster:
             plan.errors.append(
                 f"{host.name} is in the swarm {host.cluster_id}, and a restore needs machines that "
                 f"are in none: run 'docker swarm leave --force' on it if that one can go."
             )
-    chosen = by_hostname.get(manifest["copied_from"])
-    if chosen is None or chosen.group != "managers":
-        plan.errors.append(
-            f"the swarm's state is from {manifest['copied_from']}, and no manager of the inventory "
-            "calls itself so: give one that host name."
-        )
-    else:
-        plan.target = chosen.name
-        plan.resumed = chosen.member and chosen.cluster_id == manifest["cluster_id"]
-        plan.force = not any(node["leader"] for node in chosen.swarm.get("nodes") or [])
-    left = [h.name for h in hosts if h.member and h.cluster_id == manifest["cluster_id"]]
-    if left and not plan.resumed:
-        plan.errors.append(
-            f"{', '.join(left)} still belong to the swarm {manifest['cluster_id']}, which is to be "
-            "restored: run 'docker swarm leave --force' there, or recover_quorum.yml if one of "
-            "them is a manager with its state."
-        )
-    if plan.target and not plan.resumed:
-        plan.steps.append(
-            f"{plan.target} gets the state of {manifest['copied_from']} and becomes a cluster of "
-            "one, which the others join with the labels that they had."
-        )
+    mine = [host for host in hosts if host.member and host.cluster_id == cluster]
+    _choose(plan, newest, by_hostname, mine)
+    nodes = newest.manifest["nodes"]
     if plan.resumed:
-        volumes = ", ".join(one["name"] for one in manifest["volumes"]) or "none"
         plan.notices.append(
-            f"the swarm of {archive} is on {plan.target} already: no data are overwritten, "
-            f"its volumes ({volumes}) are not "
-            "put back, the rest joins. To restore onto these machines anew, empty them first."
+            f"the swarm of {newest.name} is on {plan.target} already: no data are overwritten, "
+            "volumes that are missing are put back, the rest joins. To restore onto these machines "
+            "anew, empty them first."
         )
-    for volume in manifest["volumes"]:
-        if volume["hostname"] not in by_hostname:
-            plan.errors.append(
-                f"the volume {volume['name']} is from {volume['hostname']}, and no host of the "
-                "inventory calls itself so: give one that host name."
-            )
-            continue
-        one = {key: volume[key] for key in ("name", "labels", "file")}
-        one["labels"] = {**one["labels"], RESTORED: archive}
-        name = by_hostname[volume["hostname"]].name
-        plan.volumes.setdefault(name, []).append(one)
-        if not plan.resumed:
-            plan.steps.append(f"{name} gets the volume {volume['name']}.")
-    missing = [n["hostname"] for n in manifest["nodes"] if n["hostname"] not in by_hostname]
+        nodes = next((h.swarm["nodes"] for h in mine if h.swarm.get("nodes")), nodes)
+    elif plan.target:
+        plan.state_file = f"{newest.folder}/{newest.manifest['state_file']}"
+        plan.steps.append(
+            f"{plan.target} gets the state of {newest.manifest['copied_from']} from {newest.name} "
+            "and becomes a cluster of one, which the others join with the labels that they had."
+        )
+        _check_stacks(plan, newest, archives, force)
+    for archive, volume in _newest_volumes(archives):
+        _place(plan, archive, volume, nodes, by_hostname, there)
+    missing = [n["hostname"] for n in newest.manifest["nodes"] if n["hostname"] not in by_hostname]
     if missing:
         plan.notices.append(
             f"not in the inventory any more: {', '.join(missing)}. Their entries stay in the swarm "
             "as down; remove them with 'docker node rm'."
         )
     return plan
+
+
+def _unlike(archives: Sequence[Archive]) -> list[str]:
+    """Why these archives cannot be restored together."""
+    for archive in archives:
+        if archive.manifest.get("format") != FORMAT:
+            return [
+                f"{archive.name} has the format {archive.manifest.get('format')}, and this version "
+                f"reads {FORMAT}."
+            ]
+    first, errors = archives[0], []
+    for number, archive in enumerate(archives[1:], 1):
+        if archive.manifest["cluster_id"] != first.manifest["cluster_id"]:
+            errors.append(
+                f"{first.name} is of the swarm {first.manifest['cluster_id']}, {archive.name} of "
+                f"the swarm {archive.manifest['cluster_id']}: name archives of one swarm."
+            )
+        same = next((one for one in archives[:number] if one.stack == archive.stack), None)
+        if same:
+            errors.append(
+                f"{same.name} and {archive.name} are of the stack {archive.stack}: name one of "
+                "them."
+            )
+    return errors
+
+
+def _choose(
+    plan: RestorePlan, newest: Archive, by_hostname: Mapping[str, Host], mine: Sequence[Host]
+) -> None:
+    """The manager that gets the state, or that has it already."""
+    cluster, copied_from = newest.manifest["cluster_id"], newest.manifest["copied_from"]
+    chosen = by_hostname.get(copied_from)
+    # An earlier archive may have been restored onto another manager.
+    leading = [h for h in mine if h.group == "managers" and _leads(h)]
+    if leading and (chosen is None or chosen not in mine):
+        plan.target, plan.resumed = leading[0].name, True
+    elif chosen is None or chosen.group != "managers":
+        plan.errors.append(
+            f"the swarm's state is from {copied_from}, and no manager of the inventory "
+            "calls itself so: give one that host name."
+        )
+    else:
+        plan.target, plan.resumed = chosen.name, chosen in mine
+        plan.force = not _leads(chosen)
+    if mine and not plan.resumed:
+        plan.errors.append(
+            f"{', '.join(host.name for host in mine)} still belong to the swarm {cluster}, which "
+            "is to be restored: run 'docker swarm leave --force' there, or recover_quorum.yml if "
+            "one of them is a manager with its state."
+        )
+
+
+def _leads(host: Host) -> bool:
+    return any(node["leader"] for node in host.swarm.get("nodes") or [])
+
+
+def _check_stacks(
+    plan: RestorePlan, newest: Archive, archives: Sequence[Archive], force: bool
+) -> None:
+    """The state starts the services of every stack, also of those whose volumes are not here."""
+    kept = {volume["name"] for archive in archives for volume in archive.manifest["volumes"]}
+    named = {archive.stack for archive in archives}
+    for stack, volumes in (newest.manifest.get("stacks") or {}).items():
+        empty = ", ".join(volume for volume in volumes if volume not in kept)
+        if not empty:
+            continue
+        if stack in named:
+            plan.notices.append(f"in no archive, so the stack {stack} begins without it: {empty}.")
+        elif force:
+            plan.notices.append(
+                f"no archive is named of the stack {stack}: it begins without {empty}."
+            )
+        else:
+            plan.errors.append(
+                f"the state has the stack {stack} too, and no archive of it is named: its services "
+                f"would begin with empty volumes ({empty}). Name its archive as well: "
+                f"-e archive={newest.name},{stack}-….cluster. If there is none, say -e force=true."
+            )
+
+
+def _newest_volumes(archives: Sequence[Archive]) -> list[tuple[Archive, Mapping[str, Any]]]:
+    """Each volume once: the registry's is in every archive, and the newest copy counts."""
+    found: dict[str, tuple[Archive, Mapping[str, Any]]] = {}
+    for archive in sorted(archives, key=lambda one: str(one.manifest["at"])):
+        for volume in archive.manifest["volumes"]:
+            found[volume["name"]] = (archive, volume)
+    return [found[name] for name in sorted(found)]
+
+
+def _place(
+    plan: RestorePlan,
+    archive: Archive,
+    volume: Mapping[str, Any],
+    nodes: Sequence[Mapping[str, Any]],
+    by_hostname: Mapping[str, Host],
+    there: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Where one volume goes, unless that would touch data that are there."""
+    name, hostname = volume["name"], volume["hostname"]
+    label = (archive.manifest.get("bound") or {}).get(name)
+    if label:
+        carriers = sorted({str(node["hostname"]) for node in pins.holders(label, nodes)})
+        if len(carriers) == 1 and carriers[0] != hostname:
+            plan.notices.append(
+                f"{name} is from {hostname} and goes to {carriers[0]}, which has the label {label}."
+            )
+            hostname = carriers[0]
+    if hostname not in by_hostname:
+        plan.errors.append(
+            f"the volume {name} is from {hostname}, and no host of the "
+            "inventory calls itself so: give one that host name."
+        )
+        return
+    host = by_hostname[hostname].name
+    found = next((one for one in there.get(host, ()) if one["name"] == name), None) or {}
+    if found.get("data"):
+        if found.get("archive") == archive.name:
+            return  # by an earlier run
+        if plan.resumed and name == REGISTRY_VOLUME:
+            plan.notices.append(f"{name} on {host} holds data already and stays as it is.")
+            return
+    if found.get("data") or found.get("users"):
+        plan.errors.append(_occupied(archive, volume, host, found))
+        return
+    if label and not carriers:
+        plan.pins[label] = [host]
+    one = {key: volume[key] for key in ("name", "labels")}
+    one["labels"] = {**one["labels"], RESTORED: archive.name}
+    one["file"] = f"{archive.folder}/{volume['file']}"
+    plan.volumes.setdefault(host, []).append(one)
+    plan.steps.append(f"{host} gets the volume {name} from {archive.name}.")
+
+
+def _occupied(
+    archive: Archive, volume: Mapping[str, Any], host: str, found: Mapping[str, Any]
+) -> str:
+    """The refusal to put a volume where another one of its name is, and what keeps both."""
+    name, users = volume["name"], [str(user) for user in found.get("users") or []]
+    held = f"holds data that are not from {archive.name}" if found.get("data") else "is empty"
+    if not users:
+        return (
+            f"the volume {name} on {host} {held}, and nothing is overwritten: keep a copy of its "
+            f"folder, then remove it on {host} ('docker volume rm {name}') and run this again."
+        )
+    stop = " ".join(f"{user}=0" for user in users)
+    return (
+        f"the volume {name} on {host} {held}, {', '.join(users)} uses it, and nothing is "
+        f"overwritten. To have the archive's data instead: keep those that are there "
+        f"(backup.yml -e stack={archive.stack}), stop what uses them ('docker service scale "
+        f"{stop}' on a manager), remove the volume on {host} ('docker volume rm {name}'), and run "
+        "this again, which starts the services."
+    )

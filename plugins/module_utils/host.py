@@ -417,7 +417,7 @@ def summarise_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """/services as {stack: {services: {short name: …}}}; no environment, of secrets
-    the names.
+    the names, of volumes those on a node's own disk that are written to.
 
     Services that belong to no stack stand under "". Memory in bytes, CPU in cores, both reserved.
     spec_sha256 is that of the whole Spec as Python writes it as JSON with sorted keys, in hex.
@@ -452,6 +452,11 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             "secrets": sorted(
                 secret["SecretName"]
                 for secret in (template.get("ContainerSpec") or {}).get("Secrets") or []
+            ),
+            "volumes": sorted(
+                mount["Source"]
+                for mount in (template.get("ContainerSpec") or {}).get("Mounts") or []
+                if mount.get("Type") == "volume" and _stores(mount)
             ),
             "spec_sha256": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         }

@@ -9,9 +9,9 @@ module: backup_plan
 short_description: Decide what a backup copies from where, or where its parts go back to
 version_added: 0.1.0
 description:
-  - Without O(manifest) it plans a backup from what M(monsterstack.swarm.host_info) and
+  - Without O(archives) it plans a backup from what M(monsterstack.swarm.host_info) and
     M(monsterstack.swarm.node_archive) registered on every host.
-  - With O(manifest) it plans how that archive is restored onto the hosts of the inventory.
+  - With O(archives) it plans how those are restored onto the hosts of the inventory.
   - Refuses, with one sentence each, what would lose a quorum, overwrite data or leave a part out.
   - Runs on the controller and contacts no host.
 author: The monsterstack.swarm contributors (@monsterstack)
@@ -29,7 +29,9 @@ options:
     type: str
     default: __host_info
   looked_variable:
-    description: The same of M(monsterstack.swarm.node_archive).
+    description:
+      - The same of M(monsterstack.swarm.node_archive), with its state V(looked) for a backup and
+        V(found) for a restore.
     type: str
     default: __looked
   volumes:
@@ -43,16 +45,20 @@ options:
     elements: str
     default: []
   force:
-    description: Copy the state also where that leaves the swarm without a quorum for some seconds.
+    description:
+      - Copy the state also where that leaves the swarm without a quorum for some seconds.
+      - Restore a state whose other stacks have volumes in none of O(archives).
     type: bool
     default: false
-  manifest:
-    description: The manifest of an archive that is to be restored.
-    type: dict
-  archive:
-    description: The archive's name, for messages.
-    type: str
-    default: the archive
+  archives:
+    description:
+      - What M(monsterstack.swarm.sealed_archive) said when it opened the archives that are to be
+        restored, of one swarm and different stacks.
+      - C(path), C(folder) and C(manifest) of each are used.
+      - The newest one lends the swarm's state and the registry's volume.
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     description: Runs in check mode, and does the same.
@@ -70,31 +76,39 @@ EXAMPLES = r"""
 RETURN = r"""
 copied_from:
   description: The manager whose state is copied.
-  returned: when O(manifest) is not given
+  returned: when O(archives) is not given
   type: str
 manifest:
   description: What the archive will say of itself, but for the volumes.
-  returned: when O(manifest) is not given
+  returned: when O(archives) is not given
   type: dict
 target:
   description: The manager that gets the state.
-  returned: when O(manifest) is given
+  returned: when O(archives) is given
   type: str
 resumed:
-  description: Whether the archive's swarm is there already, so that nothing is overwritten.
-  returned: when O(manifest) is given
+  description: Whether the archives' swarm is there already, so that its state is left alone.
+  returned: when O(archives) is given
   type: bool
 force:
   description: Whether the manager still has to become a cluster of its own.
-  returned: when O(manifest) is given
+  returned: when O(archives) is given
   type: bool
+state_file:
+  description: The file with the state, below C(local_dir). Empty where none is put back.
+  returned: when O(archives) is given
+  type: str
+pins:
+  description: Labels that no node carries, with the one host that is to get each.
+  returned: when O(archives) is given
+  type: dict
 volumes:
   description: Volumes to put back, by host, as M(monsterstack.swarm.node_archive) takes them.
-  returned: when O(manifest) is given
+  returned: when O(archives) is given
   type: dict
 steps:
   description: The same in words.
-  returned: when O(manifest) is given
+  returned: when O(archives) is given
   type: list
   elements: str
 errors:
@@ -122,8 +136,7 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "not_kept": {"type": "list", "elements": "str", "default": []},
             "force": {"type": "bool", "default": False},
-            "manifest": {"type": "dict"},
-            "archive": {"type": "str", "default": "the archive"},
+            "archives": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

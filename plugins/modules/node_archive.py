@@ -20,10 +20,12 @@ options:
   state:
     description:
       - V(looked) says what is there and how large it is.
+      - V(found) says of each volume that exists what an unpacked one would meet.
       - V(packed) copies it into O(local_dir) on the controller.
-      - V(unpacked) puts it back from O(local_dir). What holds other data already is refused.
+      - V(unpacked) puts it back from O(local_dir). What holds other data already, or is in use, is
+        refused.
     type: str
-    choices: [looked, packed, unpacked]
+    choices: [looked, found, packed, unpacked]
     required: true
   volumes:
     description: The volumes. Those that this node does not have are passed over.
@@ -105,6 +107,8 @@ volumes:
   description:
     - Per volume C(name), C(labels), C(bytes), and once packed C(hostname), C(file) below
       O(local_dir) and C(sha256).
+    - With V(found) C(name), whether it holds C(data) as a whole, the C(archive) that it is from,
+      and its C(users), names of services and containers that run.
   returned: success
   type: list
   elements: dict
@@ -274,6 +278,15 @@ def users_of(engine: Engine, volume: dict[str, Any]) -> list[str]:
     ]
 
 
+def running_users(engine: Engine, name: str) -> list[str]:
+    """The services, and the containers of none, that use a volume here at this moment."""
+    found = engine.get("/containers/json", filters={"volume": [name], "status": ["running"]})
+    names = {
+        (one.get("Labels") or {}).get(SERVICE_LABEL) or one["Names"][0].lstrip("/") for one in found
+    }
+    return sorted(names)
+
+
 def execute(engine: Engine, container: str, command: list[str], why: str) -> None:
     """Run a command in a container; it must end with 0."""
     body = {"Cmd": command, "AttachStdout": True, "AttachStderr": True}
@@ -316,6 +329,27 @@ class Node:
             "tasks": len(self.engine.get("/containers/json", filters=running)),
             "free_bytes": free_bytes(self.folder),
         }
+
+    def found(self) -> dict[str, Any]:
+        """What a restore would meet here."""
+        found = []
+        for volume in self.volumes:
+            try:
+                there = self.engine.get(f"/volumes/{volume['name']}")
+            except EngineError as error:
+                if error.status == 404:
+                    continue
+                raise
+            target = Path(there["Mountpoint"])
+            found.append(
+                {
+                    "name": volume["name"],
+                    "data": any(target.iterdir()) and not (target / UNFINISHED).exists(),
+                    "archive": (there.get("Labels") or {}).get(RESTORED, ""),
+                    "users": running_users(self.engine, volume["name"]),
+                }
+            )
+        return {"volumes": found, "swarm": None}
 
     def packed(self) -> dict[str, Any]:
         """Copies in `folder`; the action plugin fetches and then removes them."""
@@ -399,6 +433,12 @@ class Node:
                 f"the volume {volume['name']} holds data here, which is not overwritten: remove "
                 f"it ('docker volume rm {volume['name']}') if the backup's is to take its place"
             )
+        # Since somebody looked a task may have come: no file is changed below it.
+        if users := running_users(self.engine, volume["name"]):
+            raise ArchiveError(
+                f"the volume {volume['name']} is in use by {', '.join(users)}: run this again, "
+                "which says what to do"
+            )
         for old in target.iterdir():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
         fresh.mkdir(mode=0o700)
@@ -417,7 +457,7 @@ def main() -> None:
         argument_spec={
             "state": {
                 "type": "str",
-                "choices": ["looked", "packed", "unpacked"],
+                "choices": ["looked", "found", "packed", "unpacked"],
                 "required": True,
             },
             "volumes": {
@@ -450,6 +490,8 @@ def main() -> None:
             for path in module.params["done"]:
                 Path(path).unlink(missing_ok=True)
             module.exit_json(changed=False)
+        if state == "found":
+            module.exit_json(changed=False, **node.found())
         if state == "looked" or (module.check_mode and state == "packed"):
             module.exit_json(changed=False, **node.looked())
         if module.check_mode:

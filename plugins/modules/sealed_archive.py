@@ -86,6 +86,14 @@ manifest:
   description: What was given when the file was made.
   returned: when O(state) is not V(pruned)
   type: dict
+path:
+  description: The same as O(path).
+  returned: when O(state=opened)
+  type: str
+folder:
+  description: The same as O(folder).
+  returned: when O(state=opened)
+  type: str
 files:
   description: Bytes and SHA-256 by path in the folder.
   returned: when O(state) is not V(pruned)
@@ -94,6 +102,11 @@ bytes:
   description: Size of the encrypted file.
   returned: when O(state) is not V(pruned)
   type: int
+passed_over:
+  description: Paths in O(folder) that are not in the file, such as a link that leads nowhere.
+  returned: when O(state=sealed)
+  type: list
+  elements: str
 removed:
   description: Names of the older files that were removed.
   returned: success
@@ -142,6 +155,14 @@ def digests(folder: Path, leave_out: list[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def passed_over(folder: Path) -> list[str]:
+    """What is below a folder and does not go into the file: links that lead to no file, sockets."""
+    found = [path for path in folder.rglob("*") if not path.is_file()]
+    return sorted(
+        str(path.relative_to(folder)) for path in found if path.is_symlink() or not path.is_dir()
+    )
+
+
 def seal(module: AnsibleModule, path: Path, folder: Path, key: str) -> dict[str, Any]:
     """Write the file under another name, read it back, and give it its name."""
     files = digests(folder, module.params["leave_out"])
@@ -163,7 +184,12 @@ def seal(module: AnsibleModule, path: Path, folder: Path, key: str) -> dict[str,
         os.fsync(raw.fileno())
     read(part, key, None)
     part.rename(path)
-    return {"manifest": module.params["manifest"], "files": files, "bytes": path.stat().st_size}
+    return {
+        "manifest": module.params["manifest"],
+        "files": files,
+        "bytes": path.stat().st_size,
+        "passed_over": passed_over(folder),
+    }
 
 
 def read(path: Path, key: str, folder: Path | None) -> dict[str, Any]:
@@ -271,7 +297,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if sealing:
         if not folder.is_dir():
             raise ArchiveError(f"{folder} is no folder")
-        result: dict[str, Any] = {"manifest": module.params["manifest"], "files": {}, "bytes": 0}
+        empty: dict[str, Any] = {"files": {}, "bytes": 0, "passed_over": passed_over(folder)}
+        result = {"manifest": module.params["manifest"], **empty}
         if not module.check_mode:
             result = seal(module, path, folder, key)
         return {"changed": True, **result, "removed": [], "key_made": made}
@@ -282,7 +309,8 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         read(path, key, folder)
-    return {"changed": True, **result, "removed": [], "key_made": False}
+    where = {"path": str(path), "folder": str(folder)}
+    return {"changed": True, **result, **where, "removed": [], "key_made": False}
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster import Run, cluster, differences, note, until
 from tests.life import redis
+from tests.tiny import Tiny, program
 
 pytestmark = pytest.mark.machines
 
@@ -74,7 +75,7 @@ def all_well(through: str) -> bool:
     managers = [n for n in listed if n.get("ManagerStatus", {}).get("Reachability") == "reachable"]
     services = cluster().node(through).run("docker service ls --format '{{.Replicas}}'").split()
     whole = all(one.split("/")[0] == one.split("/")[1] for one in services)
-    return ready and len(managers) == 3 and len(services) == 4 and whole
+    return ready and len(managers) == 3 and len(services) >= 4 and whole
 
 
 def cluster_id(through: str) -> str:
@@ -84,6 +85,36 @@ def cluster_id(through: str) -> str:
 @pytest.fixture(scope="module")
 def backups(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("backups")
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """A second stack: one service that keeps a volume on w2."""
+    stack = Tiny(tmp_path_factory.mktemp("notes"), "notes")
+    keeper = program(
+        "import time; time.sleep(1e9)",
+        volumes=["data:/data"],
+        deploy={
+            "placement": {"constraints": ["node.labels.notes.data == true"]},
+            "update_config": {"order": "stop-first", "monitor": "8s"},
+        },
+    )
+    stack.write(
+        {"keeper": keeper},
+        volumes=["data"],
+        settings={},
+        pins={"notes.data": ["w2"]},
+        backup=[{"name": "notes_data", "service": "notes_keeper"}],
+    )
+    return stack
+
+
+def keeps(command: str) -> str:
+    """What a command prints in the container of the second stack."""
+    until(lambda: len(cluster().containers("notes_keeper")) == 1, 60, "notes_keeper does not run")
+    node, container = cluster().containers("notes_keeper")[0]
+    assert node.name == "w2"
+    return node.run(f"docker exec {container} sh -c '{command}'").strip()
 
 
 # The quorum
@@ -303,6 +334,12 @@ def test_backup(backups: Path) -> None:
     until(lambda: all_well("m1"), 120, "not all well after the backup")
 
 
+def test_a_second_stack(notes: Tiny) -> None:
+    run = notes.run("site.yml")
+    assert run.code == 0, run.output
+    keeps("echo first >/data/note")
+
+
 def test_an_older_archive_goes_when_a_newer_one_is_whole(backups: Path) -> None:
     # The newer one is made of locked managers, and is the one that is restored below.
     (first,) = archives(backups)
@@ -322,6 +359,20 @@ def test_an_older_archive_goes_when_a_newer_one_is_whole(backups: Path) -> None:
     assert f"removed the older {first.name}" in run.output
 
 
+def archive_of(backups: Path) -> Path:
+    """The second stack's archive."""
+    (archive,) = archives(backups / "notes")
+    return archive
+
+
+@pytest.mark.fault("A12")
+def test_the_second_stack_has_an_archive_of_its_own(backups: Path, notes: Tiny) -> None:
+    run = notes.run("playbooks/backup.yml", f"backup_dir={backups / 'notes'}")
+    assert run.code == 0, run.output
+    assert archive_of(backups).name.startswith("notes-")
+    keeps("echo lost >/data/later")
+
+
 def test_restore_is_refused_where_it_would_destroy(backups: Path) -> None:
     (archive,) = archives(backups)
     nothing = cluster().playbook("playbooks/restore.yml", "-e", f"backup_dir={backups}")
@@ -339,20 +390,29 @@ def test_restore_is_refused_where_it_would_destroy(backups: Path) -> None:
     assert "changed or cut off" in run.output
 
 
-def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
+def test_restore_onto_empty_machines(backups: Path) -> None:
     (archive,) = archives(backups)
+    second = archive_of(backups)
     names, pins, swarm = secret_names("m1"), labels("m1"), cluster_id("m1")
     specs = cluster().specs()
     picture = cluster().node("w1").get("/monster/restored?size=64")[2]
     redis("SET disaster:later lost")  # as is whatever is written after a backup
     kept = {p.name: p.read_bytes() for p in cluster().credentials.iterdir() if p.is_file()}
-    (tmp_path / "backup_key").write_bytes(kept["backup_key"])
+    (backups / "backup_key").write_bytes(kept["backup_key"])
     shutil.rmtree(cluster().credentials)
     machines = [node.name for node in cluster().nodes]
     cluster().lab("wipe", *machines)
     cluster().lab("on", *machines)
-    words = ["-e", f"backup_dir={backups}", "-e", f"backup_key_file={tmp_path / 'backup_key'}"]
-    words += ["-e", f"archive={archive}"]
+    words = ["-e", f"backup_dir={backups}", "-e", f"backup_key_file={backups / 'backup_key'}"]
+    # The second stack's services would begin with an empty volume.
+    alone = cluster().playbook("playbooks/restore.yml", *words, "-e", f"archive={archive}")
+    assert alone.code != 0, alone.output
+    assert "the state has the stack notes too" in alone.text
+    assert "notes_data" in alone.text
+    assert not cluster().specs()
+    # The newest credentials, whichever archive was opened first.
+    shutil.rmtree(cluster().credentials)
+    words += ["-e", f"archive={archive},{second}"]
     run, seconds = timed("playbooks/restore.yml", *words)
     assert run.code == 0, run.output
     settled = until(lambda: all_well("m1"), 180, "not all well after the restore")
@@ -369,6 +429,7 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     found = visits("w1")
     assert found > int(redis("GET disaster:visits"))
     assert redis("GET disaster:later") == ""
+    assert keeps("cat /data/*") == "first"
     assert cluster().node("w2").get("/monster/restored?size=64")[2] == picture
     note(
         SCENARIO,
@@ -381,6 +442,37 @@ def test_restore_onto_empty_machines(backups: Path, tmp_path: Path) -> None:
     assert again.code == 0, again.output
     assert "no data are overwritten" in again.text
     assert visits("w1") > found
+
+
+@pytest.mark.fault("A12")
+def test_a_second_archive_goes_into_the_restored_cluster(backups: Path, notes: Tiny) -> None:
+    """What is there is never overwritten; what the refusal advises keeps both."""
+    key = f"backup_key_file={backups / 'backup_key'}"
+    first = archive_of(backups)
+    keeps("echo since >/data/since")
+    again = notes.run("playbooks/restore.yml", key, f"archive={first}")
+    assert again.code == 0, again.output
+    assert keeps("cat /data/since") == "since"
+
+    kept = notes.run("playbooks/backup.yml", key, f"backup_dir={backups / 'since'}")
+    assert kept.code == 0, kept.output
+    (since,) = archives(backups / "since")
+    refused = notes.run("playbooks/restore.yml", key, f"archive={since}")
+    assert refused.code != 0, refused.output
+    assert f"notes_data on w2 holds data that are not from {since.name}" in refused.text
+    assert "docker service scale notes_keeper=0" in refused.text
+    assert keeps("cat /data/since") == "since"
+
+    cluster().node("m1").run("docker service scale notes_keeper=0")
+    until(lambda: not cluster().containers("notes_keeper"), 60, "notes_keeper still runs")
+    # As long as the container of the last task is there it holds the volume.
+    remove = "docker volume rm notes_data >/dev/null 2>&1 && echo yes || echo no"
+    until(lambda: cluster().node("w2").run(remove).strip() == "yes", 60, "notes_data is still held")
+    run = notes.run("playbooks/restore.yml", key, f"archive={first}")
+    assert run.code == 0, run.output
+    assert f"w2 gets the volume notes_data from {first.name}" in run.text
+    assert keeps("cat /data/*") == "first"
+    note(SCENARIO, "a second stack's archive into the restored cluster", seconds=run.seconds)
 
 
 # A full disk

@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.backup import (
+    Archive,
+    RestorePlan,
     outdated,
     plan_backup,
     plan_restore,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import Host
+from ansible_collections.monsterstack.swarm.plugins.module_utils.host import (
+    bound_labels,
+    summarise_services,
+)
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 
@@ -166,40 +172,237 @@ def test_nothing_goes_for_a_new_archive_that_does_not_open() -> None:
     assert outdated({}, FOLDER, "shop-20260103T000000Z.cluster", 1) == []
 
 
-MANIFEST = {
-    "format": 1,
-    "cluster_id": "A",
-    "copied_from": "m2",
-    "nodes": [{"hostname": name} for name in ("m1", "m2", "w1")],
-    "volumes": [
-        {
-            "name": "shop_data",
-            "hostname": "w1",
-            "labels": {"x": "y"},
-            "file": "w1/shop_data.tar",
-            "bytes": 1,
-        }
-    ],
-}
+def manifest(stack: str, at: str, *volumes: tuple[str, str], **more: Any) -> dict[str, Any]:
+    """An archive's, with volumes as (name, host name)."""
+    names = ("m1", "m2", "w1")
+    return {
+        "format": 1,
+        "at": at,
+        "stack": stack,
+        "cluster_id": "A",
+        "copied_from": "m2",
+        "state_file": "m2/swarm.tar",
+        "nodes": [{**node(name), "hostname": name} for name in names],
+        "volumes": [
+            {
+                "name": name,
+                "hostname": hostname,
+                "labels": {"x": "y"},
+                "file": f"{hostname}/{name}.tar",
+                "sha256": "0",
+                "bytes": 1,
+            }
+            for name, hostname in volumes
+        ],
+        **more,
+    }
+
+
+SHOP = manifest("shop", "20260101T000000Z", ("shop_data", "w1"), ("registry_data", "m1"))
+# Made a day later.
+BLOG = manifest("blog", "20260102T000000Z", ("blog_data", "w1"), ("registry_data", "m1"))
+
+
+def restore(
+    hosts: list[Host],
+    *manifests: dict[str, Any],
+    there: dict[str, list[dict[str, Any]]] | None = None,
+    force: bool = False,
+) -> RestorePlan:
+    archives = [
+        Archive(f"{one['stack']}-{one['at']}.cluster", str(number), one)
+        for number, one in enumerate(manifests)
+    ]
+    return plan_restore(hosts, archives, there or {}, force)
 
 
 def fresh(*names: str) -> list[Host]:
     return [host(name, cluster=None) for name in names]
 
 
+EMPTY = fresh("m1", "m2", "w1")
+SHOP_NAME, BLOG_NAME = "shop-20260101T000000Z.cluster", "blog-20260102T000000Z.cluster"
+
+
+def put(name: str, archive: str, file: str) -> dict[str, Any]:
+    labels = {"x": "y", "monsterstack.swarm.restored": archive}
+    return {"name": name, "labels": labels, "file": file}
+
+
 def test_onto_empty_machines() -> None:
-    plan = plan_restore(fresh("m1", "m2", "w1"), MANIFEST, "a.cluster")
-    assert (plan.errors, plan.notices) == ([], [])
+    plan = restore(EMPTY, SHOP)
+    assert (plan.errors, plan.notices, plan.pins) == ([], [], {})
     assert (plan.target, plan.resumed, plan.force) == ("m2", False, True)
-    labels = {"x": "y", "monsterstack.swarm.restored": "a.cluster"}
-    one = {"name": "shop_data", "labels": labels, "file": "w1/shop_data.tar"}
-    assert plan.volumes == {"w1": [one]}
-    assert len(plan.steps) == 2
+    assert plan.state_file == "0/m2/swarm.tar"
+    assert plan.volumes == {
+        "m1": [put("registry_data", SHOP_NAME, "0/m1/registry_data.tar")],
+        "w1": [put("shop_data", SHOP_NAME, "0/w1/shop_data.tar")],
+    }
+    assert len(plan.steps) == 3
+
+
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize("order", [(SHOP, BLOG), (BLOG, SHOP)], ids=["older first", "newer first"])
+def test_archives_of_two_stacks(order: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """The newest state knows both stacks, and each volume is in its place before it is started."""
+    plan = restore(EMPTY, *order)
+    shop, blog = order.index(SHOP), order.index(BLOG)
+    assert (plan.errors, plan.notices) == ([], [])
+    assert plan.state_file == f"{blog}/m2/swarm.tar"
+    assert plan.volumes == {
+        "m1": [put("registry_data", BLOG_NAME, f"{blog}/m1/registry_data.tar")],
+        "w1": [
+            put("blog_data", BLOG_NAME, f"{blog}/w1/blog_data.tar"),
+            put("shop_data", SHOP_NAME, f"{shop}/w1/shop_data.tar"),
+        ],
+    }
 
 
 def test_a_host_is_known_by_what_it_calls_itself() -> None:
     hosts = [*fresh("m1", "m2"), host("w7", cluster=None, hostname="w1")]
-    assert list(plan_restore(hosts, MANIFEST, "a").volumes) == ["w7"]
+    assert set(restore(hosts, SHOP).volumes) == {"m1", "w7"}
+
+
+STACKS = {"shop": ["shop_cache", "shop_data"], "blog": ["blog_data"], "web": []}
+
+
+@pytest.mark.fault("A12")
+def test_a_stack_whose_archive_is_not_named_would_begin_empty() -> None:
+    """The state has all stacks, and starts them as soon as their nodes are there."""
+    known = {**SHOP, "stacks": STACKS}
+    plan = restore(EMPTY, known)
+    (refused,) = plan.errors
+    assert "the stack blog too" in refused
+    assert f"-e archive={SHOP_NAME},blog-….cluster" in refused
+    forced = restore(EMPTY, known, force=True)
+    assert forced.errors == []
+    assert "the stack blog: it begins without blog_data" in "".join(forced.notices)
+    both = restore(EMPTY, known, {**BLOG, "stacks": STACKS})
+    assert both.errors == []
+    assert both.notices == ["in no archive, so the stack shop begins without it: shop_cache."]
+
+
+FOUR = [node("m1"), node("m2", leader=True), node("w1"), node("w2")]
+INSIDE = [host("m1", FOUR), host("m2", FOUR), host("w1"), host("w2")]
+
+
+def found(name: str, archive: str = "", *users: str, data: bool = True) -> dict[str, Any]:
+    return {"name": name, "data": data, "archive": archive, "users": list(users)}
+
+
+REGISTRY = {"m1": [found("registry_data", BLOG_NAME, "registry")]}
+
+
+@pytest.mark.fault("A12")
+def test_a_second_stacks_archive_into_the_restored_cluster() -> None:
+    """What was restored first is left alone, and the registry's volume is every archive's."""
+    plan = restore(INSIDE, SHOP, there=REGISTRY)
+    assert (plan.errors, plan.target, plan.resumed, plan.force) == ([], "m2", True, False)
+    assert plan.volumes == {"w1": [put("shop_data", SHOP_NAME, "0/w1/shop_data.tar")]}
+    assert plan.state_file == ""
+    assert "no data are overwritten" in plan.notices[0]
+    assert "registry_data on m1 holds data already and stays as it is" in plan.notices[1]
+    assert plan.steps == [f"w1 gets the volume shop_data from {SHOP_NAME}."]
+
+
+@pytest.mark.fault("A12")
+def test_an_empty_volume_that_nothing_uses_is_filled() -> None:
+    there = {**REGISTRY, "w1": [found("shop_data", data=False)]}
+    assert "w1" in restore(INSIDE, SHOP, there=there).volumes
+
+
+def test_what_an_earlier_run_put_back_is_left_alone() -> None:
+    there = {**REGISTRY, "w1": [found("shop_data", SHOP_NAME, "shop_db")]}
+    plan = restore(INSIDE, SHOP, there=there)
+    assert (plan.errors, plan.volumes, plan.steps) == ([], {}, [])
+
+
+# Each row: what is in the way on w1, pieces of the refusal.
+OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "data of nobody knows whom": (
+        found("shop_data"),
+        ["holds data that are not from", "nothing is overwritten", "docker volume rm shop_data"],
+    ),
+    "data of another archive, in use": (
+        found("shop_data", "shop-20250101T000000Z.cluster", "shop_db"),
+        ["shop_db uses it", "backup.yml -e stack=shop", "docker service scale shop_db=0"],
+    ),
+    "in use before it was filled": (
+        found("shop_data", "", "shop_db", data=False),
+        ["is empty, shop_db uses it"],
+    ),
+}
+
+
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize(("there", "pieces"), OCCUPIED.values(), ids=OCCUPIED)
+@pytest.mark.parametrize("hosts", [INSIDE, EMPTY], ids=["in the cluster", "on an empty machine"])
+def test_no_data_are_overwritten(
+    hosts: list[Host], there: dict[str, Any], pieces: list[str]
+) -> None:
+    plan = restore(hosts, SHOP, there={**({} if hosts is EMPTY else REGISTRY), "w1": [there]})
+    (refused,) = plan.errors
+    assert "the volume shop_data on w1" in refused
+    assert [piece for piece in pieces if piece not in refused] == []
+    assert "w1" not in plan.volumes
+
+
+def labelled(name: str) -> list[dict[str, Any]]:
+    """The nodes of the cluster, of which one has the label."""
+    return [{**one, "labels": {"shop.data": "true"}} if one["id"] == name else one for one in FOUR]
+
+
+BOUND = {**SHOP, "bound": {"shop_data": "shop.data"}}
+
+
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize(
+    ("nodes", "goes_to", "pins"),
+    [
+        (labelled("id-w1"), "w1", {}),
+        (labelled("id-w2"), "w2", {}),
+        (FOUR, "w1", {"shop.data": ["w1"]}),
+    ],
+    ids=["where it was", "moved since", "carried by nobody"],
+)
+def test_a_volume_goes_where_its_service_will_look_for_it(
+    nodes: list[dict[str, Any]], goes_to: str, pins: dict[str, list[str]]
+) -> None:
+    hosts = [host("m1", nodes), host("m2", nodes), host("w1"), host("w2")]
+    plan = restore(hosts, BOUND, there=REGISTRY)
+    assert (plan.errors, list(plan.volumes), plan.pins) == ([], [goes_to], pins)
+
+
+def test_a_backup_names_the_volumes_of_all_stacks() -> None:
+    # As host_info lists a service that is bound to a label and writes to a volume.
+    service = {
+        "Spec": {
+            "Name": "shop_db",
+            "Labels": {"com.docker.stack.namespace": "shop"},
+            "Mode": {"Replicated": {"Replicas": 1}},
+            "TaskTemplate": {
+                "ContainerSpec": {
+                    "Image": "db",
+                    "Mounts": [
+                        {"Type": "volume", "Source": "shop_data", "Target": "/data"},
+                        {"Type": "volume", "Source": "shop_ro", "Target": "/ro", "ReadOnly": True},
+                    ],
+                },
+                "Placement": {"Constraints": ["node.labels.shop.data == true"]},
+            },
+        }
+    }
+    nodes = [
+        {**one, "labels": {"shop.data": "true"}} if one["id"] == "id-w1" else one for one in THREE
+    ]
+    facts = machine("m2", "A", nodes) | {
+        "stacks": summarise_services([service]),
+        "bound_labels": bound_labels([service]),
+    }
+    hosts = [host("m1", nodes), Host("m2", "managers", "192.0.2.1", facts), host("m3", nodes)]
+    made = plan_backup(hosts, looked({}), [DATA], [], "now").manifest
+    assert made["stacks"] == {"shop": ["shop_data"]}
+    assert made["bound"] == {"shop_data": "shop.data"}
 
 
 ONE = [node("m2", leader=True)]
@@ -213,36 +416,51 @@ RESUMED: dict[str, tuple[list[dict[str, Any]], bool]] = {
 @pytest.mark.parametrize(("nodes", "force"), RESUMED.values(), ids=RESUMED)
 def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
     hosts = [host("m1", cluster=None), host("m2", nodes), host("w1", cluster=None)]
-    plan = plan_restore(hosts, MANIFEST, "a")
+    there = {"w1": [found("shop_data", SHOP_NAME)], "m1": [found("registry_data", SHOP_NAME)]}
+    plan = restore(hosts, SHOP, there=there)
     assert plan.errors == []
     assert (plan.resumed, plan.force, plan.steps) == (True, force, [])
     assert "no data are overwritten" in plan.notices[0]
 
 
-NOT_RESTORED: dict[str, tuple[list[Host], dict[str, Any], str]] = {
-    "a newer format": (fresh("m2", "w1"), {**MANIFEST, "format": 2}, "has the format 2"),
+@pytest.mark.fault("A12")
+def test_an_archive_of_another_manager_does_not_end_what_was_restored_first() -> None:
+    """Its own manager has not joined yet: nobody is told to leave the restored swarm."""
+    hosts = [host("m1", cluster=None), host("m2", ONE), host("w1", cluster=None)]
+    plan = restore(hosts, {**SHOP, "copied_from": "m1"})
+    assert (plan.errors, plan.target, plan.resumed, plan.force) == ([], "m2", True, False)
+
+
+NOT_RESTORED: dict[str, tuple[list[Host], list[dict[str, Any]], str]] = {
+    "a newer format": (fresh("m2", "w1"), [{**SHOP, "format": 2}], "has the format 2"),
     "a host is away": (
         [*fresh("m1", "m2"), host("w1", reached=False)],
-        MANIFEST,
+        [SHOP],
         "w1 cannot be reached",
     ),
     "a host is in another swarm": (
         [*fresh("m1", "m2"), host("w1", cluster="B")],
-        MANIFEST,
+        [SHOP],
         "w1 is in the swarm B",
     ),
     "a host is in the archive's swarm, whose state is gone": (
         [*fresh("m1", "m2"), host("w1")],
-        MANIFEST,
+        [SHOP],
         "w1 still belong to the swarm A",
     ),
-    "no manager of that name": (fresh("m1", "w1"), MANIFEST, "the swarm's state is from m2"),
-    "no host for a volume": (fresh("m1", "m2"), MANIFEST, "the volume shop_data is from w1"),
+    "no manager of that name": (
+        fresh("m1", "w1"),
+        [SHOP],
+        "the swarm's state is from m2",
+    ),
+    "no host for a volume": (fresh("m1", "m2"), [SHOP], "the volume shop_data is from w1"),
+    "archives of two swarms": (EMPTY, [SHOP, {**BLOG, "cluster_id": "B"}], "archives of one swarm"),
+    "two archives of a stack": (EMPTY, [SHOP, {**SHOP, "at": "now"}], "name one of them"),
 }
 
 
-@pytest.mark.parametrize(("hosts", "manifest", "piece"), NOT_RESTORED.values(), ids=NOT_RESTORED)
-def test_restore_refused(hosts: list[Host], manifest: dict[str, Any], piece: str) -> None:
-    plan = plan_restore(hosts, manifest, "a.cluster")
+@pytest.mark.parametrize(("hosts", "manifests", "piece"), NOT_RESTORED.values(), ids=NOT_RESTORED)
+def test_restore_refused(hosts: list[Host], manifests: list[dict[str, Any]], piece: str) -> None:
+    plan = restore(hosts, *manifests)
     assert len(plan.errors) == 1
     assert piece in plan.errors[0]

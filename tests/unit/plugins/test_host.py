@@ -240,6 +240,11 @@ def test_services_by_stack() -> None:
                 "Image": "web:1@sha256:aa",
                 "Env": ["PASSWORD=x"],
                 "Secrets": [{"SecretName": "shop_pin_0123456789ab", "SecretID": "x"}],
+                "Mounts": [
+                    {"Type": "volume", "Source": "shop_data", "Target": "/data"},
+                    {"Type": "volume", "Source": "shop_ro", "Target": "/ro", "ReadOnly": True},
+                    {"Type": "bind", "Source": "/srv/shop", "Target": "/srv"},
+                ],
             },
             "Resources": {"Reservations": {"NanoCPUs": 250_000_000, "MemoryBytes": 64}},
         },
@@ -255,6 +260,7 @@ def test_services_by_stack() -> None:
         "cpus": 0.25,
         "memory_bytes": 64,
         "secrets": ["shop_pin_0123456789ab"],
+        "volumes": ["shop_data"],
     }
     assert found[""]["services"]["alone"]["mode"] == "global"
     assert "PASSWORD" not in json.dumps(found)

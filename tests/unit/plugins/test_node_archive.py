@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import EngineError
 from ansible_collections.monsterstack.swarm.plugins.modules import node_archive
 from ansible_collections.monsterstack.swarm.plugins.modules.node_archive import (
     RESTORED,
@@ -22,10 +24,24 @@ from ansible_collections.monsterstack.swarm.plugins.modules.node_archive import 
 
 
 class Volumes:
-    """An engine with one volume that exists already, with these labels."""
+    """An engine with one volume that exists already, with these labels, and its containers."""
 
-    def __init__(self, mountpoint: Path, labels: dict[str, str] | None) -> None:
+    def __init__(
+        self,
+        mountpoint: Path,
+        labels: dict[str, str] | None,
+        containers: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self._answer = {"Mountpoint": str(mountpoint), "Labels": labels}
+        self._containers = containers
+
+    def get(self, path: str, **query: Any) -> Any:
+        if path == "/containers/json":
+            assert query["filters"] == {"volume": ["shop_data"], "status": ["running"]}
+            return self._containers
+        if path == "/volumes/shop_data":
+            return self._answer
+        raise EngineError(404, "no such volume")
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert path == "/volumes/create"
@@ -34,9 +50,13 @@ class Volumes:
         return self._answer
 
 
-def node(mountpoint: Path, labels: dict[str, str] | None = None) -> Node:
+def node(
+    mountpoint: Path,
+    labels: dict[str, str] | None = None,
+    containers: Sequence[dict[str, Any]] = (),
+) -> Node:
     made = Node.__new__(Node)
-    made.engine = Volumes(mountpoint, labels)  # type: ignore[assignment]
+    made.engine = Volumes(mountpoint, labels, containers)  # type: ignore[assignment]
     made.module = SimpleNamespace(params={})
     return made
 
@@ -110,6 +130,49 @@ def test_data_are_not_overwritten(labels: dict[str, str], tar: Path, tmp_path: P
     with pytest.raises(ArchiveError, match="docker volume rm shop_data"):
         node(target, labels).unpack_volume(VOLUME, tar)
     assert look(target)["data"][1] == "precious"
+
+
+# As the engine lists them: a task's, and one that somebody started.
+TASK = {
+    "Names": ["/shop_db.1.k2zqx0"],
+    "Labels": {"com.docker.swarm.service.name": "shop_db", "com.docker.swarm.node.id": "x"},
+}
+ALONE = {"Names": ["/psql"], "Labels": {}}
+
+
+@pytest.mark.fault("A12")
+def test_a_volume_in_use_is_not_filled(tar: Path, tmp_path: Path) -> None:
+    """In a running cluster a task may have come since the plan was made."""
+    target = tmp_path / "_data"
+    target.mkdir()
+    with pytest.raises(ArchiveError, match="in use by psql, shop_db"):
+        node(target, {}, [TASK, ALONE]).unpack_volume(VOLUME, tar)
+    assert look(target) == {}
+
+
+# Each row: what the volume holds, its labels, what is found.
+FOUND: dict[str, tuple[list[str], dict[str, str], bool, str]] = {
+    "empty": ([], {}, False, ""),
+    "half written": (["deep", f"{UNFINISHED}/run"], LABELS, False, "a.cluster"),
+    "restored": (["data"], LABELS, True, "a.cluster"),
+    "somebody's": (["data"], {}, True, ""),
+}
+
+
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize(("held", "labels", "data", "archive"), FOUND.values(), ids=FOUND)
+def test_found(
+    held: list[str], labels: dict[str, str], data: bool, archive: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "_data"
+    target.mkdir()
+    for name in held:
+        (target / name).parent.mkdir(exist_ok=True)
+        (target / name).write_text("old")
+    looking = node(target, labels, [TASK])
+    looking.volumes = [{"name": "shop_data"}, {"name": "not_here"}]
+    (volume,) = looking.found()["volumes"]
+    assert volume == {"name": "shop_data", "data": data, "archive": archive, "users": ["shop_db"]}
 
 
 def test_the_engine_is_started_again_after_a_failed_copy(monkeypatch: pytest.MonkeyPatch) -> None:

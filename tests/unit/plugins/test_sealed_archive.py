@@ -116,8 +116,11 @@ def test_a_link_goes_in_as_the_file_that_it_leads_to(tmp_path: Path) -> None:
     (folder / "registry_ca.pem").symlink_to(elsewhere)
     (folder / "again").hardlink_to(elsewhere)
     (folder / "dangling").symlink_to(tmp_path / "nowhere")
+    (folder / "others").symlink_to(tmp_path)
     path = tmp_path / "shop-1.credentials"
-    seal(Module([]), path, folder, "key")
+    sealed = seal(Module([]), path, folder, "key")
+    # Nobody is to believe that they are kept.
+    assert sealed["passed_over"] == ["dangling", "others"]
     read(path, "key", tmp_path / "out")
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"registry_ca.pem", "again"}
     restored = tmp_path / "out/registry_ca.pem"

@@ -1,0 +1,148 @@
+"""What restore.yml decides on the controller: its own plays, run here on empty machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.monsterstack.swarm.plugins.modules.sealed_archive import seal
+from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
+
+PROJECT = Path(__file__).resolve().parents[2]
+KEY = "key-of-the-test"
+
+MANIFEST = {
+    "format": 1,
+    "cluster_id": "p1vvc7w5hfcbwoqaqb3lnwvon",
+    "copied_from": "m1",
+    "state_file": "m1/swarm.tar",
+    "nodes": [],
+}
+
+
+def volume(name: str) -> dict[str, Any]:
+    return {"name": name, "hostname": "w1", "labels": {}, "file": f"w1/{name}.tar", "bytes": 1}
+
+
+def archive(folder: Path, name: str, with_credentials: bool = True) -> Path:
+    """A pair of files as backup.yml makes it."""
+    stack, _dash, at = name.rpartition("-")
+    source = folder / "source"
+    for kind in ["cluster", "credentials"] if with_credentials else ["cluster"]:
+        (source / kind).mkdir(parents=True, exist_ok=True)
+        (source / kind / "redis_password").write_text(f"of {name}\n")
+        given = MANIFEST | {"stack": stack, "at": at, "volumes": [volume(f"{stack}_data")]}
+        module: Any = SimpleNamespace(params={"manifest": given, "leave_out": []})
+        seal(module, folder / f"{name}.{kind}", source / kind, KEY)
+    return folder / f"{name}.cluster"
+
+
+class Controller:
+    """A folder with an inventory of one manager and the key."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.credentials = folder / "inventory/credentials/mine"
+        self.credentials.mkdir(parents=True)
+        (self.credentials / "backup_key").write_text(f"{KEY}\n")
+        self.inventory = folder / "inventory/mine/hosts.json"
+        self.inventory.parent.mkdir()
+        self.inventory.write_text(
+            json.dumps(
+                {
+                    "managers": {"hosts": {"m1": {"__host_info": machine("m1", engine="absent")}}},
+                    "workers": {"hosts": {"w1": {"__host_info": machine("w1", engine="absent")}}},
+                }
+            )
+        )
+
+    def restore(self, *archives: Path) -> subprocess.CompletedProcess[str]:
+        """The plays before the first host is touched, without the survey between them."""
+        plays = [
+            play
+            for play in yaml.safe_load((PROJECT / "playbooks/restore.yml").read_text())
+            if play["name"] in ("Open the archive", "Decide where it goes")
+        ]
+        assert len(plays) == 2
+        for play in plays:
+            play["vars_files"] = [
+                str(PROJECT / "playbooks/vars/common.yml"),
+                str(PROJECT / "stacks/monsterstack/stack.yml"),
+            ]
+            play["vars"] |= {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
+        (self.folder / "play.yml").write_text(json.dumps(plays))
+        word = ",".join(str(one) for one in archives)
+        command = ["ansible-playbook", "-i", str(self.inventory), str(self.folder / "play.yml")]
+        return subprocess.run(
+            [*command, "-e", f"archive={word}"],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Controller:
+    return Controller(tmp_path)
+
+
+@pytest.mark.fault("A12")
+def test_archives_of_several_stacks_are_opened(controller: Controller, tmp_path: Path) -> None:
+    """With the newest credentials, for the folder has none."""
+    mine = archive(tmp_path, "monsterstack-20260101T000000Z")
+    shop = archive(tmp_path, "shop-20260102T000000Z")
+    done = controller.restore(mine, shop)
+    assert done.returncode == 0, done.stdout
+    assert f"w1 gets the volume monsterstack_data from {mine.name}." in done.stdout
+    assert f"w1 gets the volume shop_data from {shop.name}." in done.stdout
+    assert f"m1 gets the state of m1 from {shop.name}" in done.stdout
+    assert (controller.credentials / "redis_password").read_text() == "of shop-20260102T000000Z\n"
+    collected = tmp_path / "inventory/backups/mine/.restored"
+    assert [one.parent.name for one in sorted(collected.rglob("redis_password"))] == ["0", "1"]
+
+
+@pytest.mark.fault("A12")
+def test_credentials_that_are_passed_over_are_named(controller: Controller, tmp_path: Path) -> None:
+    mine = archive(tmp_path, "monsterstack-20260101T000000Z")
+    (controller.credentials / "id_salt").write_text("mine")
+    done = controller.restore(mine)
+    assert done.returncode == 0, done.stdout
+    assert f"{mine.with_suffix('.credentials')} is not used" in done.stdout
+    assert f"{controller.credentials} holds id_salt already" in done.stdout
+    assert not (controller.credentials / "redis_password").exists()
+
+
+@pytest.mark.fault("A12")
+def test_a_missing_file_of_credentials_is_named(controller: Controller, tmp_path: Path) -> None:
+    mine = archive(tmp_path, "monsterstack-20260101T000000Z", with_credentials=False)
+    done = controller.restore(mine)
+    assert done.returncode == 0, done.stdout
+    assert f"{mine.with_suffix('.credentials')} is not used: there is no such file" in done.stdout
+
+
+@pytest.mark.fault("A12")
+def test_another_stacks_archive_alone_is_refused(controller: Controller, tmp_path: Path) -> None:
+    """Before its credentials are put anywhere."""
+    done = controller.restore(archive(tmp_path, "shop-20260102T000000Z"))
+    assert done.returncode != 0, done.stdout
+    assert "is of the stack shop: add -e stack=shop" in done.stdout
+    assert not (controller.credentials / "redis_password").exists()
+
+
+def test_what_is_no_archive_is_refused(controller: Controller, tmp_path: Path) -> None:
+    there = archive(tmp_path, "monsterstack-20260101T000000Z")
+    done = controller.restore(there, tmp_path / "away.cluster", there.with_suffix(".credentials"))
+    assert done.returncode != 0, done.stdout
+    assert f"There is no archive {tmp_path / 'away.cluster'}, " in done.stdout
+    assert str(there.with_suffix(".credentials")) in done.stdout
