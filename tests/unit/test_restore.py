@@ -76,7 +76,8 @@ class Controller:
                 str(PROJECT / "playbooks/vars/common.yml"),
                 str(PROJECT / "stacks/monsterstack/stack.yml"),
             ]
-            play["vars"] |= {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
+            given = {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
+            play["vars"] = {**play.get("vars", {}), **given}
         (self.folder / "play.yml").write_text(json.dumps(plays))
         word = ",".join(str(one) for one in archives)
         command = ["ansible-playbook", "-i", str(self.inventory), str(self.folder / "play.yml")]

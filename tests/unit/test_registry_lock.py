@@ -1,0 +1,109 @@
+"""site.yml changes the registry's service, logins and secrets only with the cluster's lock.
+
+Its own task runs here, on what host_info said. Where the lock is wanted the task asks for an engine
+that is not there, and fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROLE = PROJECT / "roles/registry"
+LOGIN = {
+    "registry_host": "registry.example.org",
+    "registry_port": 443,
+    "registry_user": "deploy",
+    "registry_password": "not-a-real-one",
+    "secret_key": "0123456789abcdef" * 4,
+}
+
+
+def plays() -> list[dict[str, Any]]:
+    """Those of site.yml from its first one with roles on, and the one with the lock before them."""
+    found: list[dict[str, Any]] = yaml.safe_load((PROJECT / "playbooks/site.yml").read_text())
+    first = next(number for number, play in enumerate(found) if "roles" in play)
+    return found[:first]
+
+
+def lock_task() -> dict[str, Any]:
+    """The task that locks the cluster for the registry, before any role has changed anything."""
+    (task,) = [
+        task
+        for play in plays()
+        for task in play.get("tasks", [])
+        if task.get("ansible.builtin.import_role", {}).get("tasks_from") == "lock.yml"
+    ]
+    return dict(task)
+
+
+def locks(tmp_path: Path, secrets: str, facts: dict[str, Any], **inputs: Any) -> bool:
+    """Whether the lock is asked for; `secrets` and what is in `facts` may be templates."""
+    given = {"secrets": secrets, "files": {}, "hosts_templates": {}, "hosts": {}, "stacks": {}}
+    info = {**given, "swarm": {"control_available": True}, **facts}
+    play = {
+        "hosts": "managers",
+        "gather_facts": False,
+        # The role's own expressions, for what a run before this one has left.
+        "vars_files": [str(ROLE / "vars/main.yml"), str(PROJECT / "playbooks/vars/common.yml")],
+        "vars": {
+            "stack_definition": {},
+            "stacks_dir": str(PROJECT / "stacks"),
+            "ansible_connection": "local",
+            "registry_credentials_dir": str(tmp_path / "credentials"),
+            "registry_secret_key": LOGIN["secret_key"],
+            "registry_mode": "external",
+            "__cluster_plan": {"primary": "m1"},
+            "__host_info": info,
+        },
+        "tasks": [lock_task()],
+    }
+    source = tmp_path / "inventory/mine/hosts.json"
+    source.parent.mkdir(parents=True)
+    source.write_text(json.dumps({"managers": {"hosts": {"m1": {}}}}))
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    words = ["-e", json.dumps({**LOGIN, **inputs})]
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(source), str(tmp_path / "play.yml"), *words],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    asked = "the locks of the cluster: the Docker Engine at" in " ".join(done.stdout.split())
+    assert (done.returncode != 0) == asked, done.stdout
+    return asked
+
+
+KNOWN = "{{ __registry_login_name }}"
+# Each row: the secrets that Swarm has, further facts, inputs, whether the lock is wanted.
+ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
+    "nothing to do": (KNOWN, {}, {}, False),
+    "another login": ("{{ [] }}", {}, {}, True),
+    "a secret of an earlier one": (
+        "{{ __registry_login_name + ['registry_login_0123456789ab'] }}",
+        {},
+        {},
+        True,
+    ),
+    "a registry to be made": (KNOWN, {}, {"registry_mode": "managed"}, True),
+    "no cluster yet": ("{{ [] }}", {"swarm": {"control_available": False}}, {}, False),
+}
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize(("secrets", "facts", "inputs", "wanted"), ROWS.values(), ids=ROWS)
+def test_the_registry_is_changed_with_the_clusters_lock(
+    tmp_path: Path, secrets: str, facts: dict[str, Any], inputs: dict[str, Any], wanted: bool
+) -> None:
+    assert locks(tmp_path, secrets, facts, **inputs) is wanted
