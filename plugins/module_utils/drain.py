@@ -16,13 +16,12 @@ from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
     Constraint,
-    ConstraintError,
     Demand,
     Node,
     eligible,
     fit,
     node_from_api,
-    parse_constraint,
+    read_constraints,
     satisfies,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import (
@@ -64,12 +63,19 @@ class Move:
 
 
 def constraints_of(service: Api) -> list[Constraint]:
-    """A service's constraints; none where Swarm itself could not read them."""
+    """A service's constraints, as far as they can be read; `unread` says which cannot."""
+    return read_constraints(_constraints(service))[0]
+
+
+def unread(service: Api) -> list[str]:
+    """What is wrong with the constraints that cannot be read: nobody knows the service's nodes."""
+    problems = read_constraints(_constraints(service))[1]
+    return [f"{name_of(service)}: the constraint {one.rstrip('.')}" for one in problems]
+
+
+def _constraints(service: Api) -> Sequence[str]:
     placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
-    try:
-        return [parse_constraint(text) for text in placement.get("Constraints") or []]
-    except ConstraintError:
-        return []
+    return placement.get("Constraints") or []
 
 
 def mode_of(service: Api) -> str:

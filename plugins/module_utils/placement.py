@@ -106,6 +106,18 @@ def parse_constraint(text: str) -> Constraint:
     return Constraint(key, operator == "!=", value)
 
 
+def read_constraints(texts: Iterable[str]) -> tuple[list[Constraint], list[str]]:
+    """(the constraints that can be read, what is wrong with the others)."""
+    read: list[Constraint] = []
+    problems: list[str] = []
+    for text in texts:
+        try:
+            read.append(parse_constraint(text))
+        except ConstraintError as problem:
+            problems.append(str(problem))
+    return read, problems
+
+
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """An address, or a network with a prefix length, as what node.ip means; None for all else.
 

@@ -120,6 +120,9 @@ def run(module: AnsibleModule, engine: Engine) -> None:
     for name in sorted(wanted or services):
         service = services[name]
         before = drain.places_line(service, snapshot)
+        if problems := drain.unread(service):
+            lines.append(f"{name}: left alone, {'; '.join(problems)} ({before})")
+            continue
         if not drain.is_uneven(service, snapshot):
             lines.append(f"{name}: is spread evenly ({before})")
             continue

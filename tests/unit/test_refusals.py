@@ -144,6 +144,15 @@ UNWATCHED: dict[str, tuple[str, dict[str, Any], Any, list[str]]] = {
         ["canary: with probe=false nobody watches", "Leave out one of"],
     ),
     "a stack without one": ("rolling_update.yml", WATCH, None, ["plain/stack.yml names nothing"]),
+    "while secrets are renewed": (
+        "playbooks/rotate_secrets.yml",
+        {"canary": True},
+        {"path": "/"},
+        [
+            "canary: the new tasks answer with the version that the old ones",
+            "Leave canary=true out",
+        ],
+    ),
     "a rollback of such a stack": (
         "playbooks/rollback.yml",
         {"canary": True},

@@ -114,6 +114,25 @@ def test_moves(one: dict[str, Any], its_tasks: list[Any], how: str | None) -> No
     assert all(str(move).startswith("s: ") for move in moves)
 
 
+# None of these fits a node, or nobody knows which.
+UNREAD = ("node.lables.ssd == true", "node.ip == worker", "node.labels.data")
+
+
+@pytest.mark.fault("B9")
+@pytest.mark.parametrize("text", UNREAD)
+def test_a_constraint_that_cannot_be_read_leaves_the_others_in_force(text: str) -> None:
+    """What is bound to this node was moved as if any node would do."""
+    w1 = node("w1", data="true")
+    nodes = [node("m1"), w1, node("w2"), node("w3")]
+    one = service("s", 1, constraints=(*ON_W1, text), order="stop-first")
+    assert [str(each) for each in drain.constraints_of(one)] == list(ON_W1)
+    (move,) = drain.plan_moves(snapshot([one], tasks("s", "w1"), nodes), w1)
+    assert move.how == "stays"
+    (said,) = drain.unread(one)
+    assert said.startswith(f"s: the constraint '{text}'")
+    assert drain.unread(service("s", 1, constraints=ON_W1)) == []
+
+
 def test_room() -> None:
     w1, w2, m1 = node("w1", data="true"), node("w2"), node("m1", availability="drain")
     nodes = [w1, w2, m1]
