@@ -174,6 +174,28 @@ def test_a_quiet_run_takes_no_cluster_lock() -> None:
     assert CLUSTER not in events
 
 
+@pytest.mark.fault("A4")
+def test_the_registry_is_changed_with_the_clusters_lock(ann: Controller) -> None:
+    """Refused beside a release, before anything is touched; the services pull through it."""
+    spec = cluster().service("registry")
+    held = ann.hold("monsterstack")
+    words = ["site.yml", "-e", "registry_limit_memory=300M"]
+    refused = cluster().playbook(*words)
+    assert refused.code != 0, refused.output
+    assert "the stack monsterstack is locked by" in refused.text
+    assert refused.changed == 0
+    assert cluster().service("registry") == spec
+    ann.go_on.touch()
+    assert held.finish().code == 0, held.printed
+    run = cluster().playbook(*words)
+    assert run.code == 0, run.output
+    assert cluster().service("registry") != spec
+    back = cluster().playbook("site.yml")
+    assert back.code == 0, back.output
+    again = cluster().playbook("site.yml")
+    assert (again.code, again.changed) == (0, 0), again.output
+
+
 def second_stack(folder: Path) -> list[str]:
     """Words for a second, tiny stack, and an inventory that knows nothing of the first one."""
     inventory = folder / "inventory"
