@@ -23,7 +23,7 @@ def tasks_of(playbook: str) -> Iterator[Task]:
 
 
 def takes_the_lock(task: Task) -> bool:
-    return task.get("monsterstack.swarm.stack_lock", {}).get("state") == "taken"
+    return bool(task.get("monsterstack.swarm.stack_lock", {}).get("state") == "taken")
 
 
 # Each row: the playbook, what is decided or written only when nobody else is at work.
