@@ -136,6 +136,18 @@ def test_one_page_says_which_scenario_passed_and_names_all_of_them() -> None:
 
 
 @pytest.mark.fault("C20")
+def test_the_labs_of_all_inventories_can_run_side_by_side() -> None:
+    found: dict[str, str] = {}
+    for file in sorted(ROOT.glob("*/*/**/lab.yml")):
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for key in ("lab_name", "lab_subnet", "lab_private_subnet"):
+            value = f"{key}: {settings.get(key)}"
+            if key in settings:
+                assert value not in found, f"{file} and {found[value]} both have {value}"
+                found[value] = str(file)
+    assert len(found) > 20
+
+
 def test_no_other_page_says_which_scenario_ran() -> None:
     pages = [path for path in FILES if path.suffix == ".md" and path.name != "measurements.md"]
     found = [

@@ -47,9 +47,8 @@ def test_the_swarm_lives_in_the_private_network_on_its_own_data_port() -> None:
     # A manager lists itself by 0.0.0.0 where it did not join.
     told = {node["Status"]["Addr"] for node in nodes} - {"0.0.0.0"}
     assert told <= {private("m1"), private("w1")}
-    assert json.loads(on("m1", "docker info -f '{{json .Swarm.Cluster.DataPathPort}}'")) == (
-        DATA_PORT
-    )
+    told_of_swarm = json.loads(on("m1", "docker info --format json"))["Swarm"]
+    assert told_of_swarm["Cluster"]["DataPathPort"] == DATA_PORT
     run = cluster().playbook("playbooks/doctor.yml")
     assert run.code == 0, run.output
     assert "2 of 2 nodes looked at, 2 paths between them" in run.text
