@@ -59,9 +59,11 @@ def outdated(
 
 @dataclass
 class BackupPlan:
-    """`copied_from`: the manager whose engine stands still while its Raft log is copied."""
+    """`copied_from`: the manager whose engine stands still while its Raft log is copied;
+    `without_quorum`: the others are too few to change anything meanwhile, and that is meant."""
 
     copied_from: str = ""
+    without_quorum: bool = False
     manifest: dict[str, Any] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -120,6 +122,7 @@ def plan_backup(
         chosen = min(followers, key=lambda h: int((looked.get(h.name) or {}).get("tasks", 0)))
         tasks = int((looked.get(chosen.name) or {}).get("tasks", 0))
         if len(managers) - 1 < total // 2 + 1:
+            plan.without_quorum = True
             plan.notices.append(
                 f"while the state of {chosen.name} is copied, {len(managers) - 1} of {total} "
                 "managers answer, which is no quorum: for some seconds nothing can be deployed."

@@ -61,6 +61,12 @@ options:
     description: Whether the swarm's state is meant too. Only for managers.
     type: bool
     default: false
+  without_quorum:
+    description:
+      - Stop the engine for the copy also where the other managers are too few for a quorum, as
+        RV(monsterstack.swarm.backup_plan#module:without_quorum) says.
+    type: bool
+    default: false
   swarm_file:
     description: Name of the tar file with the swarm's state, to unpack.
     type: str
@@ -365,7 +371,8 @@ class Node:
                 result["volumes"].append(self.pack_volume(volume, users[0]))
         if self.module.params["swarm"]:
             source = self.root() / "swarm"
-            self.refuse_away()
+            if not self.module.params["without_quorum"]:
+                self.refuse_away()
             with engine_stopped(self.module, self.engine) as took:
                 packed = pack(source, self.folder / SWARM_FILE)
             result["swarm"] = {**packed, **took}
@@ -474,6 +481,7 @@ def main() -> None:
                 },
             },
             "swarm": {"type": "bool", "default": False},
+            "without_quorum": {"type": "bool", "default": False},
             "swarm_file": {"type": "str", "default": SWARM_FILE},
             "local_dir": {"type": "path"},
             "folder": {"type": "path", "default": "/var/lib/monsterstack-swarm-archive"},

@@ -90,7 +90,7 @@ COPIED: dict[str, tuple[list[Host], dict[str, Any], str, str]] = {
 def test_two_managers_that_are_left_are_kept_too(nodes: list[dict[str, Any]], force: bool) -> None:
     hosts = [host("m1", nodes), host("m2", nodes), host("w1")]
     plan = plan_backup(hosts, looked({}), [DATA], [], "now", force)
-    assert (plan.errors, plan.copied_from) == ([], "m2")
+    assert (plan.errors, plan.copied_from, plan.without_quorum) == ([], "m2", True)
     assert "which is no quorum: for some seconds" in plan.notices[0]
 
 
@@ -98,7 +98,7 @@ def test_two_managers_that_are_left_are_kept_too(nodes: list[dict[str, Any]], fo
 def test_who_is_copied(hosts: list[Host], said: dict[str, Any], name: str, notice: str) -> None:
     plan = plan_backup(hosts, said, [DATA], [], "now")
     assert plan.errors == []
-    assert plan.copied_from == name
+    assert (plan.copied_from, plan.without_quorum) == (name, False)
     assert notice in "".join(plan.notices)
     assert bool(notice) == bool(plan.notices)
     assert plan.manifest["copied_from"] == name
@@ -413,6 +413,7 @@ RESUMED: dict[str, tuple[list[dict[str, Any]], bool]] = {
 }
 
 
+@pytest.mark.fault("A12")
 @pytest.mark.parametrize(("nodes", "force"), RESUMED.values(), ids=RESUMED)
 def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
     hosts = [host("m1", cluster=None), host("m2", nodes), host("w1", cluster=None)]
@@ -421,6 +422,7 @@ def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
     assert plan.errors == []
     assert (plan.resumed, plan.force, plan.steps) == (True, force, [])
     assert "no data are overwritten" in plan.notices[0]
+    assert "its volumes (shop_data) are not put back" in plan.notices[0]
 
 
 @pytest.mark.fault("A12")

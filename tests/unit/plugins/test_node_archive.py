@@ -183,3 +183,64 @@ def test_the_engine_is_started_again_after_a_failed_copy(monkeypatch: pytest.Mon
     with pytest.raises(OSError, match="full"), node_archive.engine_stopped(None, None):  # type: ignore[arg-type]
         raise OSError("full")
     assert said == ["stop", "start", "answers"]
+
+
+def manager(name: str, reached: bool) -> dict[str, Any]:
+    """An entry of /nodes."""
+    reachability = "reachable" if reached else "unreachable"
+    return {
+        "ID": name,
+        "Description": {"Hostname": name},
+        "Spec": {"Role": "manager", "Availability": "active"},
+        "Status": {"State": "ready" if reached else "down"},
+        "ManagerStatus": {"Reachability": reachability, "Leader": name == "m1"},
+    }
+
+
+class Managers:
+    """An engine of m2, which knows these managers."""
+
+    def __init__(self, folder: Path, reached: dict[str, bool]) -> None:
+        self.folder, self.reached = folder, reached
+
+    def get(self, path: str) -> Any:
+        if path == "/info":
+            return {"DockerRootDir": str(self.folder), "Swarm": {"NodeID": "m2"}}
+        assert path == "/nodes"
+        return [manager(name, there) for name, there in self.reached.items()]
+
+
+# Each row: which managers answer when the engine is to be stopped, whether the plan took into
+# account that there is no quorum meanwhile, whether it is stopped.
+ASKED: dict[str, tuple[dict[str, bool], bool, bool]] = {
+    "all of three": ({"m1": True, "m2": True, "m3": True}, False, True),
+    "one has gone since the plan": ({"m1": True, "m2": True, "m3": False}, False, False),
+    "the plan knew it": ({"m1": True, "m2": True, "m3": False}, True, True),
+    "two are all": ({"m1": True, "m2": True}, True, True),
+}
+
+
+@pytest.mark.fault("A4", "C4")
+@pytest.mark.parametrize(("reached", "planned", "stopped"), ASKED.values(), ids=ASKED)
+def test_quorum_is_asked_for_again_before_the_engine_is_stopped(
+    reached: dict[str, bool],
+    planned: bool,
+    stopped: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(node_archive, "systemctl", lambda _module, *words: said.append(words[0]))
+    monkeypatch.setattr(node_archive, "wait_for_engine", lambda _engine: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    (tmp_path / "swarm").mkdir()
+    one = Node.__new__(Node)
+    one.module = SimpleNamespace(params={"swarm": True, "without_quorum": planned})
+    one.engine = Managers(tmp_path, reached)  # type: ignore[assignment]
+    one.folder, one.volumes = tmp_path / "copies", []
+    if stopped:
+        assert one.packed()["swarm"]["file"] == "swarm.tar"
+    else:
+        with pytest.raises(ArchiveError, match="the engine is not stopped for the copy: m2 must"):
+            one.packed()
+    assert said == (["stop", "start"] if stopped else [])
