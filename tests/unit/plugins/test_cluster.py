@@ -477,6 +477,12 @@ def test_a_silent_engine_is_no_machine_installed_anew(name: str, status: str, en
 
 
 @pytest.mark.fault("A1")
+def test_a_node_that_answers_is_itself_whatever_the_swarm_calls_it() -> None:
+    plan = make_plan(all_of(redis_on("w1")), Wishes(pins=["redis"]))
+    assert (plan.errors, plan.replace) == ([], [])
+
+
+@pytest.mark.fault("A1")
 def test_a_silent_engine_that_cannot_start_is_named_with_its_journal() -> None:
     plan = make_plan(all_of(ALL, w1=host("w1", "A", engine="failed")))
     assert "unable to configure the Docker daemon with file" in plan.notices[0]

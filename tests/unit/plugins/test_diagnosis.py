@@ -443,6 +443,7 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault("A1")
 @pytest.mark.parametrize(("spoil", "expected"), CASES.values(), ids=CASES)
 def test_findings(spoil: Spoil, expected: list[tuple[str, list[str]]]) -> None:
     cluster = Cluster()

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.monsterstack.swarm.plugins.module_utils import firewall, host
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import DATA_PORT
 
-pytestmark = pytest.mark.fault("A5")
+pytestmark = pytest.mark.fault("A5", "C16")
 
 RULES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "usual": (
@@ -24,6 +24,8 @@ RULES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
             "ip saddr @nodes4 jump swarm",
             "udp sport 67 udp dport 68 accept",
             "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
+            "type filter hook forward priority filter; policy accept;",
+            'oifname "docker_gwbridge" jump published',
         ],
         ["nodes6", "proto-dst"],
     ),

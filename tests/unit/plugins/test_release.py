@@ -417,6 +417,7 @@ def test_no_version_is_recorded_put_back_or_laid_over() -> None:
     assert made["compose_sha256"] == lent["compose_sha256"]
 
 
+@pytest.mark.fault("B11")
 def test_a_pace_lies_over_the_whole_file() -> None:
     document = changed("services", "web", "environment", "X", value="$HOME 1e3")
     usual = {"parallelism": 2, "delay": "1s", "order": "start-first"}

@@ -14,6 +14,7 @@ from ansible_collections.monsterstack.swarm.plugins.modules.sealed_archive impor
     head_of,
     old_ones,
     read,
+    run,
     safe,
     seal,
 )
@@ -106,6 +107,25 @@ def test_old_ones(tmp_path: Path) -> None:
     assert old_ones(new, 1, "key") == [old.with_suffix(".credentials"), old]
     assert head_of(new, "key") == {"stack": "shop", "cluster_id": "A"}
     assert old_ones(new, 0, "key") == []
+
+
+@pytest.mark.fault("A3")
+def test_sealing_removes_nothing(tmp_path: Path) -> None:
+    """Until both files of the new pair are whole the old pairs are all that there is."""
+    old = make(tmp_path, "shop-20260101T000000Z")
+    module: Any = Module([])
+    module.check_mode = False
+    module.params |= {
+        "state": "sealed",
+        "path": str(tmp_path / "shop-20260103T000000Z.cluster"),
+        "folder": str(tmp_path / "empty"),
+        "key_file": str(tmp_path / "key"),
+        "key": None,
+        "keep": 1,
+    }
+    assert run(module)["removed"] == []
+    assert old.exists()
+    assert old.with_suffix(".credentials").exists()
 
 
 @pytest.mark.fault("A12")
