@@ -20,7 +20,7 @@ OURS = "monsterstack.swarm"
 # and was not used yet counts; the last one that fits is used again and again.
 Answers = dict[str, list[tuple[dict[str, Any], dict[str, Any]]]]
 
-STAND_IN = '''
+STAND_IN = """
 import json
 import os
 from pathlib import Path
@@ -58,7 +58,7 @@ class ActionModule(ActionBase):
         with (folder / "calls").open("a") as file:
             file.write(json.dumps(call, default=str) + "\\n")
         return {"changed": False, **answer}
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,9 @@ class Played:
 class Stage:
     """A folder with this collection, but for the stand-ins, and with an inventory."""
 
-    def __init__(self, folder: Path, answers: Answers, modules: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, answers: Answers, modules: dict[str, str] | None = None
+    ) -> None:
         self.folder, self.stand_ins = folder, folder / "stand_ins"
         self.stand_ins.mkdir(parents=True)
         (self.stand_ins / "answers.json").write_text(json.dumps(answers))
@@ -138,7 +140,9 @@ class Stage:
         playbook = self.swarm / "playbooks" / (plays if isinstance(plays, str) else "staged.yml")
         if not isinstance(plays, str):
             playbook.write_text(json.dumps(plays))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")
+        }
         done = subprocess.run(
             ["ansible-playbook", "-i", str(self.inventory), str(playbook), *options],
             cwd=self.folder,

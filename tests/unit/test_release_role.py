@@ -82,15 +82,15 @@ def recorded(done: Played) -> list[str]:
 def test_a_good_release(tmp_path: Path) -> None:
     done = released(tmp_path)
     assert done.code == 0, done.output
-    # What a visitor gets is asked for before the release is written down; then what it takes out goes.
+    # A visitor's answer comes before the record; what the release takes out goes at the end.
     expected = ["stack_release", "docker_stack", "stack_verdict", "http_smoke", "stack_release"]
     assert done.order(*WORK) == [*expected, "docker_stack"]
     assert recorded(done) == ["converged"]
     judged = done.of("stack_verdict")[0]["args"]
-    assert judged["services"] == ["web"], "what is taken out is not judged"
-    assert judged["ill_before"] == ["sick"]
+    assert judged.get("services") == ["web"], "what is taken out is not judged"
+    assert judged.get("ill_before") == ["sick"]
     assert int(judged["timeout"]) == 1396, "as long as its plan needs"
-    assert int(judged["patience"]) == 90
+    assert int(judged.get("patience", 0)) == 90
     # An environment may hold what is not for every user of the manager.
     assert [call["seen"]["compose"][0] for call in done.of("docker_stack")] == ["0o600"] * 2
 
