@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import REMOVAL
 from ansible_collections.monsterstack.swarm.plugins.modules import host_firewall
 
 pytestmark = pytest.mark.fault("A5")
@@ -55,7 +56,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def armed(kept: Path, loaded: bool = True) -> Host:
     host = Host(loaded)
-    host_firewall.arm(host, "new rules\n", kept)  # type: ignore[arg-type]
+    host_firewall.arm(host, "new rules\n", kept)
     return host
 
 
@@ -63,8 +64,8 @@ def armed(kept: Path, loaded: bool = True) -> Host:
     ("before", "loaded", "back"),
     [
         ("old rules\n", True, "old rules\n"),
-        ("old rules\n", False, host_firewall.REMOVAL),
-        (None, False, host_firewall.REMOVAL),
+        ("old rules\n", False, REMOVAL),
+        (None, False, REMOVAL),
     ],
     ids=["other rules", "rules that were not in force", "no firewall"],
 )
@@ -85,7 +86,7 @@ def test_the_timer_is_set_before_the_rules_are_loaded(
 
 def test_a_new_login_keeps_the_rules(kept: Path) -> None:
     host = armed(kept)
-    assert host_firewall.confirm(host, "new rules\n", kept) is False  # type: ignore[arg-type]
+    assert host_firewall.confirm(host, "new rules\n", kept) is False
     assert host.order()[-1] == "no timer"
     assert kept.read_text() == "new rules\n"
 
@@ -94,7 +95,7 @@ def test_a_login_after_the_host_went_back_keeps_nothing(kept: Path) -> None:
     kept.write_text("old rules\n")
     host = armed(kept)
     host_firewall.NEXT.rename(host_firewall.REVERTED)  # what the timer does first
-    assert host_firewall.confirm(host, "new rules\n", kept) is True  # type: ignore[arg-type]
+    assert host_firewall.confirm(host, "new rules\n", kept) is True
     assert kept.read_text() == "old rules\n"
 
 
