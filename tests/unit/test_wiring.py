@@ -150,6 +150,9 @@ def test_what_was_deleted_from_the_sources_is_in_no_later_image(tmp_path: Path) 
     context.mkdir()
     for name in ("Dockerfile", "secret.txt"):
         (context / name).write_text("x")
+    left = tmp_path / "builds/page"  # by a build of earlier versions, or by one that was cut off
+    left.mkdir(parents=True)
+    (left / "deleted.txt").write_text("x")
     one = {
         "key": "page",
         "context": str(context),
@@ -169,7 +172,7 @@ def test_what_was_deleted_from_the_sources_is_in_no_later_image(tmp_path: Path) 
     assert done.code == 0, done.output
     first, second = (call["seen"]["path"][1] for call in done.of("docker_image_build"))
     assert (first, second) == (["Dockerfile", "secret.txt"], ["Dockerfile"])
-    assert list((tmp_path / "builds").iterdir()) == []
+    assert list((tmp_path / "builds").iterdir()) == [left]
 
 
 def registry(stage: Stage, *options: str, **given: Any) -> Played:
