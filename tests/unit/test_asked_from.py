@@ -324,6 +324,13 @@ HERE, NOBODY = "127.0.0.1", "127.0.0.9"
 SMOKES: dict[str, tuple[dict[str, Any], bool | None, bool, list[str]]] = {
     "from the host": ({"asked_from": "host", "addresses": [HERE]}, None, False, []),
     "from the controller": ({"addresses": [HERE], "inside": [NOBODY]}, None, False, []),
+    # The host's own question is the answer: there is no second look from inside.
+    "nobody answers the host": (
+        {"asked_from": "host", "addresses": [NOBODY], "inside": [HERE]},
+        True,
+        False,
+        ["no answer"],
+    ),
     "nobody answers": ({"addresses": [NOBODY]}, True, False, ["no answer"]),
     "nobody answers the host either": (
         {"addresses": [NOBODY], "inside": [NOBODY]},

@@ -31,7 +31,7 @@ def interface(address: str, name: str = "eth0") -> dict[str, Any]:
     return {"address": address, "family": "ipv4", "interface": name, "prefix": 24}
 
 
-@pytest.mark.fault("A5", "C7")
+@pytest.mark.fault("A5", "C7", "C10")
 def test_the_firewall_and_the_visitor_know_every_address(tmp_path: Path) -> None:
     """What site.yml hands to the firewall, and where the page is asked for."""
     stage = Stage(tmp_path, {f"{OURS}.host_firewall": [({}, {})]})
@@ -43,7 +43,11 @@ def test_the_firewall_and_the_visitor_know_every_address(tmp_path: Path) -> None
     ]
     given = {k: v for k, v in engine.items() if k.startswith("docker_engine_")}
     (include,) = role("docker_engine", "firewall.yml", **given)[0]["tasks"]
-    asked = {"ansible.builtin.debug": {"msg": "asked at={{ __stack_smoke.addresses | join('+') }}"}}
+    at = "asked at={{ __stack_smoke.addresses | join('+') }}"
+    asked: list[dict[str, Any]] = [
+        {"ansible.builtin.debug": {"msg": f"from here {at}"}},
+        {"ansible.builtin.debug": {"msg": f"a manager {at}"}, "vars": {"probe_from": "manager"}},
+    ]
     swarm = {"state": "active", "data_path_port": 7777, "nodes": []}
     done = stage.play(
         [
@@ -51,7 +55,7 @@ def test_the_firewall_and_the_visitor_know_every_address(tmp_path: Path) -> None
                 "hosts": "managers:workers",
                 "gather_facts": False,
                 "vars_files": STACK_FILES,
-                "tasks": [asked, include],
+                "tasks": [*asked, include],
             }
         ],
         "--check",
@@ -77,7 +81,8 @@ def test_the_firewall_and_the_visitor_know_every_address(tmp_path: Path) -> None
         docker_engine_firewall=True,
         docker_engine_firewall_rules=["ip saddr 192.0.2.7 tcp dport 9100 accept"],
     )
-    assert "asked at=203.0.113.7+192.0.2.21" in done.output, done.output
+    assert "from here asked at=203.0.113.7+192.0.2.21" in done.output, done.output
+    assert "a manager asked at=10.66.0.11+192.0.2.21" in done.output, done.output
     rules = {call["host"]: call["args"]["rules"] for call in done.of("host_firewall")}
     assert "tcp dport { 2200, 2222 } accept" in rules["m1"]
     assert "tcp dport { 22 } accept" in rules["192.0.2.21"]
