@@ -262,25 +262,6 @@ def test_the_registrys_name_is_in_what_cloud_init_writes_at_boot(tmp_path: Path)
     assert "kept=True" in done.output
 
 
-@pytest.mark.fault("A12")
-def test_credentials_that_a_restore_passes_over_are_named(tmp_path: Path) -> None:
-    opened = {"manifest": {"stack": "monsterstack"}}
-    stage = Stage(tmp_path, {f"{OURS}.sealed_archive": [({}, opened)]})
-    for name in ("shop.cluster", "shop.credentials"):
-        (tmp_path / name).touch()
-    there = tmp_path / "inventory/credentials/mine"
-    there.mkdir(parents=True)
-    (there / "redis_password").write_text("x\n")
-    opening = play("restore.yml", "Open the archive")
-    done = stage.play([opening], "-e", f"archive={tmp_path / 'shop.cluster'}")
-    assert done.code == 0, done.output
-    assert [call["args"]["path"] for call in done.of("sealed_archive")] == [
-        str(tmp_path / "shop.cluster")
-    ]
-    said = " ".join(done.output.split())
-    assert f"{tmp_path / 'shop.credentials'} is not used: {there} holds redis_password" in said
-
-
 # Each row: a playbook that moves the tasks of all stacks or works on the swarm itself, its words.
 OPERATIONS: dict[str, list[str]] = {
     "backup.yml": [],

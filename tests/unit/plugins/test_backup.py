@@ -413,7 +413,6 @@ RESUMED: dict[str, tuple[list[dict[str, Any]], bool]] = {
 }
 
 
-@pytest.mark.fault("A12")
 @pytest.mark.parametrize(("nodes", "force"), RESUMED.values(), ids=RESUMED)
 def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
     hosts = [host("m1", cluster=None), host("m2", nodes), host("w1", cluster=None)]
@@ -422,7 +421,6 @@ def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
     assert plan.errors == []
     assert (plan.resumed, plan.force, plan.steps) == (True, force, [])
     assert "no data are overwritten" in plan.notices[0]
-    assert "its volumes (shop_data) are not put back" in plan.notices[0]
 
 
 @pytest.mark.fault("A12")
