@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -236,29 +236,54 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
             _plan_host(plan, host, cluster_id, nodes)
     if not nodes:
         return
-    wishes = _plan_pins(plan, hosts, primary, nodes, wishes)
-    _plan_removals(plan, hosts, nodes, wishes)
+    bound = ((primary.info if primary else None) or {}).get("bound_labels") or {}
+    wishes = _plan_pins(plan, hosts, bound, nodes, wishes)
+    # Removed by somebody, and their machines may have what a pin stood for.
+    former = {node_id for entry in bound.values() for node_id in entry.get("nodes", ())}
+    _plan_removals(plan, hosts, nodes, former, wishes)
     _plan_replacements(plan, hosts, nodes, wishes)
     _check_roles(plan, nodes)
     _notice_nodes(plan, hosts, nodes)
 
 
 def _plan_pins(
-    plan: Plan, hosts: Sequence[Host], primary: Host | None, nodes: Nodes, wishes: Wishes
+    plan: Plan, hosts: Sequence[Host], bound: pins.Bound, nodes: Nodes, wishes: Wishes
 ) -> Wishes:
     """The same wishes with the pins of all stacks; one that no node has is not given to another."""
     listed = list(nodes.values())
-    bound = ((primary.info if primary else None) or {}).get("bound_labels") or {}
     plan.data_labels = pins.data_labels([*wishes.pins, *wishes.other_pins], bound, listed)
-    # Also those of an engine that is silent: they lie on its disk all the same.
-    volumes = {host.name: host.info.get("volumes") or [] for host in hosts if host.info}
-    for label, why in pins.lost_pins(wishes.pins, bound, listed, volumes):
-        if wishes.lose_data:
-            plan.notices.append(f"{label} goes to another node, where what it stands for is empty.")
+    gone = [name for name in wishes.remove if wishes.dead]
+    names = [host.name for host in hosts]
+    machines = [
+        *(_machine(host, host.name in gone) for host in hosts),
+        *(pins.Machine(name, lost=True) for name in gone if name not in names),
+    ]
+    for lost in pins.lost_pins(wishes.pins, bound, listed, machines):
+        if wishes.lose_data and lost.proven:
+            plan.notices.append(
+                f"{lost.label} goes to another node, where what it stands for is empty."
+            )
         else:
-            (plan.errors if wishes.labels else plan.notices).append(why)
+            (plan.errors if wishes.labels else plan.notices).append(lost.why)
     stored = {label: entry["volumes"] for label, entry in bound.items()}
     return replace(wishes, pins=plan.data_labels, volumes={**stored, **wishes.volumes})
+
+
+def _machine(host: Host, lost: bool) -> pins.Machine:
+    """What was seen of a host's disk; also of an engine that is silent: its data lie there."""
+    info = host.info or {}
+    volumes, away = info.get("volumes"), info.get("unmounted") or []
+    why = "it cannot be reached" if host.info is None else "this user may not look for its volumes"
+    if away:
+        volumes, why = None, f"{', '.join(away)} is in its /etc/fstab and not mounted"
+    return pins.Machine(
+        name=host.name,
+        address=host.address,
+        node_id=host.swarm.get("node_id") or "",
+        volumes=volumes,
+        why="" if volumes is not None else why,
+        lost=lost and host.info is None,
+    )
 
 
 def _find_primary(
@@ -357,7 +382,9 @@ def _plan_host(
         plan.promote.append(name)
 
 
-def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wishes) -> None:
+def _plan_removals(
+    plan: Plan, hosts: Sequence[Host], nodes: Nodes, former: Collection[str], wishes: Wishes
+) -> None:
     by_name = {host.name: host for host in hosts}
     for name in wishes.remove:
         host = by_name.get(name)
@@ -368,7 +395,7 @@ def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wish
             for node_id, node in nodes.items()
             if node_id == own or (node["hostname"] == hostname and own not in nodes)
         ]
-        if not found:
+        if not found and not (name in former and wishes.dead):
             known = ", ".join(sorted({node["hostname"] for node in nodes.values()}))
             if host:
                 plan.notices.append(f"{name} is not in the swarm any more.")
@@ -377,7 +404,7 @@ def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wish
         for node in found:
             alive = node["status"] != "down"
             problem = _refuse_removal(name, host, alive, wishes) or _refuse_removed_data(
-                name, node, alive, wishes
+                name, host, node, wishes
             )
             if problem:
                 plan.errors.append(problem)
@@ -391,11 +418,12 @@ def _plan_removals(plan: Plan, hosts: Sequence[Host], nodes: Nodes, wishes: Wish
 
 def _refuse_removal(name: str, host: Host | None, alive: bool, wishes: Wishes) -> str | None:
     if wishes.dead:
+        reached = host is not None and host.info is not None
+        if not (alive or reached):
+            return None
+        why = "the swarm lists it as ready" if alive else "the machine itself answers"
         return (
-            f"{name} is not dead: the swarm lists it as ready. Remove it without -e dead=true, "
-            "or switch it off first."
-            if alive
-            else None
+            f"{name} is not dead: {why}. Remove it without -e dead=true, or switch it off first."
         )
     if host is None:
         return (
@@ -419,26 +447,46 @@ def _held(node: Mapping[str, Any], wishes: Wishes) -> list[str]:
 
 
 def _refuse_removed_data(
-    name: str, node: Mapping[str, Any], alive: bool, wishes: Wishes
+    name: str, host: Host | None, node: Mapping[str, Any], wishes: Wishes
 ) -> str | None:
-    """Why a node that holds data must not be removed. It names no word that gives the data up:
-    the data of a living machine is there, and a dead one cannot be asked."""
+    """Why a node that holds data must not be removed.
+
+    Whoever says `lose_data` is believed where the machine itself was looked at and has no data, and
+    where it cannot be looked at because it is dead by the operator's word.
+    """
     held = _held(node, wishes)
-    if not held or wishes.lose_data:
+    if not held:
         return None
     text = (
         f"{name} (node {node['id']}) holds {', '.join(held)}: what is stored under that label lies "
         "on its disk alone"
     )
-    if alive:
+    if host is None or host.info is None:
+        if wishes.lose_data and wishes.dead:
+            return None
         return (
-            f"{text}, and a removal parts it from its service. Keep the node, or move the data "
-            "first: docs/nodes.md, Data."
+            f"{text}, and nobody can look there while it is off. Start it if it can be started; if "
+            "its disk is lost: docs/nodes.md, Data."
         )
+    wanted, there = _volumes_of(held, wishes), host.info.get("volumes")
+    if wanted and there is not None and not host.info.get("unmounted"):
+        found = [volume for volume in wanted if volume in there]
+        if not found and wishes.lose_data:
+            return None
+        what = f"{', '.join(found)} is there" if found else "there is no such volume any more"
+    else:
+        what = "whether they are still there, nothing here knows"
     return (
-        f"{text}, and nobody can look there while it is off. Start it if it can be started; if its "
-        "disk is lost: docs/nodes.md, Data."
+        f"{text} ({what}), and a removal parts it from its service. Keep the node, or move the "
+        "data first: docs/nodes.md, Data."
     )
+
+
+def _volumes_of(held: Sequence[str], wishes: Wishes) -> list[str]:
+    """The volumes that these pins stand for; none where one of them stands for a folder too."""
+    if not all(wishes.volumes.get(label) for label in held):
+        return []
+    return sorted({name for label in held for name in wishes.volumes[label]})
 
 
 def _look_for_data(
@@ -447,10 +495,11 @@ def _look_for_data(
     """(why a machine must not take the place of this earlier node, what to say of its data).
 
     Only a machine that was looked at, whose disks are all there, and which lacks the volumes has
-    lost them.
+    lost them. Whoever says `lose_data` is believed then, and where the data cannot be looked for by
+    name: the label stays on the same machine, with whatever is on it.
     """
     held = _held(node, wishes)
-    if not held or wishes.lose_data:
+    if not held:
         return None, None
     info = host.info or {}
     there, missing = info.get("volumes"), info.get("unmounted") or []
@@ -465,23 +514,28 @@ def _look_for_data(
             f"{earlier}, and this user may not look for its volumes on {host.name}. Run it with "
             "become: true."
         ), None
-    wanted = sorted({name for label in held for name in wishes.volumes.get(label, ())})
+    wanted = _volumes_of(held, wishes)
     lost = [name for name in wanted if name not in there]
     if wanted and not lost:
         return None, (
             f"{host.name} left the swarm and comes back with its data: {', '.join(wanted)} is on "
             "its disk."
         )
-    if not wanted and there:
+    if wishes.lose_data:
+        return None, None
+    in_folders = any(label in wishes.volumes and not wishes.volumes[label] for label in held)
+    if in_folders or (there and not wanted):
+        has = f"has {', '.join(there)}" if there else "has no named volume"
         return (
-            f"{earlier}. Which volume that is for, nothing here knows; {host.name} still has "
-            f"{', '.join(there)}: docs/nodes.md, Data."
+            f"{earlier}. Which volume or folder that is for, nothing here knows; {host.name} "
+            f"{has}: docs/nodes.md, Data."
         ), None
     gone = f"volume {', '.join(lost)}" if lost else "named volume"
     return (
         f"{earlier}: what was stored under that label lay on its disk alone, and on {host.name} "
-        f"there is no {gone} any more. For this node alone: playbooks/node_replace.yml -e "
-        f"node={host.name} -e data=lost. The label goes on, and what it stands for begins empty."
+        f"there is no {gone} any more. For this node alone: "
+        f"playbooks/node_replace.yml -e node={host.name} -e data=lost. The label goes on, and what "
+        "it stands for begins empty."
     ), None
 
 

@@ -490,12 +490,20 @@ def summarise_reserved(
     return totals
 
 
-def bound_labels(services: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
-    """{label: {services, volumes}} of /services that may run only where a label is and store there.
+def bound_labels(
+    services: Iterable[Mapping[str, Any]], tasks: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, dict[str, list[str]]]:
+    """{label: {services, volumes, nodes}} of services that may run only where a label is and store
+    there; `services` and `tasks` are /services and /tasks.
 
     Something is stored in a volume of Docker's own driver and in a folder of the node, unless it is
     read only. A service that runs on all nodes with the label has no data of which there is one.
+    `nodes` are the ids of those that the tasks were given to, as far back as Swarm keeps tasks.
     """
+    places: dict[str, set[str]] = {}
+    for task in tasks:
+        if task.get("NodeID"):
+            places.setdefault(task.get("ServiceID", ""), set()).add(task["NodeID"])
     found: dict[str, dict[str, list[str]]] = {}
     for service in services:
         spec = service["Spec"]
@@ -507,8 +515,9 @@ def bound_labels(services: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, l
         for text in (template.get("Placement") or {}).get("Constraints") or []:
             match = ON_LABEL.fullmatch(text)
             if match:
-                entry = found.setdefault(match[1], {"services": [], "volumes": []})
+                entry = found.setdefault(match[1], {"services": [], "volumes": [], "nodes": []})
                 entry["services"].append(spec["Name"])
+                entry["nodes"] += places.get(service["ID"], ())
                 entry["volumes"] += [m["Source"] for m in stores if m["Type"] == "volume"]
     return {
         label: {kind: sorted(set(names)) for kind, names in found[label].items()}

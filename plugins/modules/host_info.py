@@ -161,7 +161,8 @@ reserved:
 bound_labels:
   description:
     - Labels that services with data on a node's disk are bound to (C(node.labels.NAME == true)),
-      each with its C(services) and their C(volumes).
+      each with its C(services), their C(volumes), and the IDs of the C(nodes) that their tasks were
+      given to, as far back as Swarm keeps tasks.
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict
@@ -438,6 +439,10 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
             tasks = client.get("/tasks", filters={"desired-state": ["running"]})
             result["stacks"] = host.summarise_services(services)
             result["bound_labels"] = host.bound_labels(services)
+            if result["bound_labels"]:
+                mine = [s for entry in result["bound_labels"].values() for s in entry["services"]]
+                every = client.get("/tasks", filters={"service": sorted(set(mine))})
+                result["bound_labels"] = host.bound_labels(services, every)
             result["reserved"] = host.summarise_reserved(tasks, services)
             result["locks"] = [one.name for one in lock.find_all(client)]
             result["secrets"] = sorted(s["Spec"]["Name"] for s in client.get("/secrets"))

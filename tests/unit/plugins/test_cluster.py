@@ -387,6 +387,11 @@ REFUSED: dict[str, tuple[list[Host], Wishes, list[str]]] = {
         Wishes(remove=["w2"]),
         ["w2 does not answer", "-e dead=true"],
     ),
+    "called dead, and only its engine is stopped": (
+        all_of([M1, node("w1", status="down")], w1=host("w1", "A", engine="stopped")),
+        Wishes(remove=["w1"], dead=True),
+        ["w1 is not dead: the machine itself answers"],
+    ),
     "called dead and alive": (
         all_of(ALL),
         Wishes(remove=["w2"], dead=True),
@@ -534,12 +539,22 @@ def test_data_is_called_lost_only_where_it_was_looked_for(
     assert plan.replace == [{"name": "w1", "id": "old", "role": "worker"}]
 
 
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize("disk", DISKS)
+def test_data_that_may_be_there_are_not_given_up_by_a_word(disk: str) -> None:
+    wishes = Wishes(pins=["redis"], volumes={"redis": ["shop_data"]}, lose_data=True)
+    facts, _pieces = DISKS[disk]
+    plan = make_plan([host("m1", "A", [M1, OLD_W1]), host("w1", **facts)], wishes)
+    assert bool(plan.errors) == ("unmounted" in facts)
+    assert ("comes back with its data" in "".join(plan.notices)) == (disk == "the volume")
+
+
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize("wishes", [Wishes(), Wishes(dead=True)], ids=["alive", "dead"])
 def test_no_removal_advises_to_lose_data(wishes: Wishes) -> None:
     nodes = redis_on("w1", "down" if wishes.dead else "ready")
     asked = replace(wishes, pins=["redis"], remove=["w1"])
-    plan = make_plan(all_of(nodes), asked)
+    plan = make_plan(all_of(nodes, w1=host("w1", "A", reached=not wishes.dead)), asked)
     assert "holds redis" in plan.errors[0]
     assert "data=lost" not in plan.errors[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,10 +67,13 @@ BOUND: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 @pytest.mark.fault("A11")
 @pytest.mark.parametrize(("one", "labels", "volumes"), BOUND.values(), ids=BOUND)
 def test_bound_labels(one: dict[str, Any], labels: list[str], volumes: list[str]) -> None:
-    found = host.bound_labels([one])
+    # A task that no node could take has none; one of a node that was removed still names it.
+    tasks = [{"ServiceID": "s1", "NodeID": "old"}, {"ServiceID": "s1"}, {"ServiceID": "s2",
+             "NodeID": "other"}]  # fmt: skip
+    found = host.bound_labels([one], tasks)
     assert list(found) == labels
     assert all(
-        entry == {"services": ["monsterstack_redis"], "volumes": volumes}
+        entry == {"services": ["monsterstack_redis"], "volumes": volumes, "nodes": ["old"]}
         for entry in found.values()
     )
 
@@ -105,7 +109,7 @@ def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
         "ID": f"id-{name}",
         "Spec": {"Role": role, "Availability": "active", "Labels": labels},
         "Description": {"Hostname": name},
-        "Status": {"State": "ready", "Addr": "192.0.2.1"},
+        "Status": {"State": "ready", "Addr": f"192.0.2.{'m1 w1 w2'.index(name)}"},
         "ManagerStatus": {"Leader": True, "Reachability": "reachable"} if name == "m1" else None,
     }
     answer = {
@@ -124,7 +128,7 @@ def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
         "volumes": [],
         "bound_labels": {},
     }
-    return Host(name, f"{role}s", "192.0.2.1", info), node
+    return Host(name, f"{role}s", node["Status"]["Addr"], info), node
 
 
 def plan(
@@ -132,20 +136,32 @@ def plan(
     labels: Mapping[str, Mapping[str, str]],
     services: list[dict[str, Any]],
     volumes: Mapping[str, list[str]] | None = None,
+    ran_on: tuple[str, ...] = (),
+    away: tuple[str, ...] = (),
+    unmounted: tuple[str, ...] = (),
 ) -> Plan:
-    """The plan for m1, w1 and w2 with these labels, services and volumes."""
+    """The plan for m1, w1 and w2 with these labels, services, volumes, and nodes of their tasks.
+
+    `away` are hosts that cannot be reached and that the swarm calls down.
+    """
     made = [machine(name, "manager" if name[0] == "m" else "worker", **labels.get(name, {}))
             for name in ("m1", "w1", "w2")]  # fmt: skip
+    for one, node in made:
+        node["Status"]["State"] = "down" if one.name in away else "ready"
     listed = [host.summarise_node(node) for _host, node in made]
+    tasks = [{"ServiceID": "s1", "NodeID": node_id} for node_id in ran_on]
     for one, _node in made:
         info: Any = one.info
         info["volumes"] = (volumes or {}).get(one.name, [])
+        info["unmounted"] = ["/var/lib/docker"] if one.name in unmounted else []
         if one.name == "m1":
             info["swarm"]["nodes"] = listed
-            info["bound_labels"] = host.bound_labels(services)
-    return make_plan([one for one, _node in made], wishes)
+            info["bound_labels"] = host.bound_labels(services, tasks)
+    seen = [replace(one, info=None) if one.name in away else one for one, _node in made]
+    return make_plan(seen, wishes)
 
 
+FOLDER = service(ON_REDIS, Type="bind", Source="/srv/redis")
 SHOP = service("node.labels.shop.db == true")
 SSD = service("node.labels.ssd == true")
 REDIS = service(ON_REDIS)
@@ -173,6 +189,9 @@ REMOVALS: dict[str, tuple[Wishes, dict[str, dict[str, str]], list[dict[str, Any]
     "the data are lost": (
         Wishes(remove=["w1"], lose_data=True), {"w1": {"shop.db": "true"}}, [SHOP], []
     ),
+    "called lost, and in a folder": (
+        Wishes(remove=["w1"], lose_data=True), HELD, [FOLDER], ["nothing here knows"]
+    ),
 }  # fmt: skip
 
 
@@ -192,42 +211,117 @@ def test_pins_of_all_stacks_protect_a_node(
 
 
 PIN = Wishes(pins=["monsterstack.redis"])
+GIVEN_UP = replace(PIN, remove=["w1"], dead=True)
 VOLUME = ["monsterstack_redis_data"]
-# Each row: the services, volumes by host, and pieces of the one refusal ([]: none).
-LOST: dict[str, tuple[list[dict[str, Any]], dict[str, list[str]], list[str]]] = {
-    "the first release": ([], {}, []),
+BACK = "docker node update --label-add monsterstack.redis=true"
+# Each row: the wishes, what `plan` is given, pieces of the one refusal, and whether -e data=lost is
+# advised. It is accepted where it is advised, and nowhere else.
+LOST: dict[str, tuple[Wishes, dict[str, Any], list[str], bool]] = {
     "one has the volume": (
-        [REDIS], {"w2": VOLUME, "w1": ["other"]},
+        PIN, {"volumes": {"w2": VOLUME, "w1": ["other"]}, "ran_on": ("id-w1",)},
         ["no node carries the label monsterstack.redis", "w2 has monsterstack_redis_data",
-         "docker node update --label-add monsterstack.redis=true w2"],
+         f"{BACK} w2"], False,
+    ),
+    "an earlier one has it too": (
+        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}, "ran_on": ("id-w2",)}, [f"{BACK} w2"], False
     ),
     "two have it": (
-        [REDIS], {"w2": VOLUME, "w1": VOLUME}, ["w1 and w2 have", "to the one whose data are right"]
+        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}}, ["w1 and w2 have", f"{BACK} NODE"], False
     ),
-    "nobody has it": ([REDIS], {}, ["bring back the node that has", "-e data=lost"]),
+    "the one that had it is off": (
+        PIN, {"ran_on": ("id-w1",), "away": ("w1",)},
+        ["not all were looked at (w1: it cannot be reached)", "Start them",
+         "never come back: playbooks/node_remove.yml -e node=w1 -e dead=true."], False,
+    ),
+    "another one is off": (
+        PIN, {"ran_on": ("id-w1",), "away": ("w2",)}, ["w2: it cannot be reached"], False
+    ),
+    "its disk is not mounted": (
+        PIN, {"ran_on": ("id-w1",), "unmounted": ("w1",)},
+        ["w1: /var/lib/docker is in its /etc/fstab and not mounted"], False,
+    ),
+    "somebody removed its node": (
+        PIN, {"ran_on": ("gone1",)},
+        ["gone1: Swarm lists it no more", "put them into the inventory",
+         "-e node=gone1 -e dead=true"], False,
+    ),
+    "nobody knows where it was": (
+        PIN, {}, ["Swarm does not remember where it was", f"{BACK} NODE"], False
+    ),
+    "a folder": (
+        PIN, {"services": [FOLDER], "ran_on": ("id-w1",)},
+        ["a folder of the node", "It ran on w1.", f"{BACK} NODE"], False,
+    ),
+    "all were looked at": (
+        PIN, {"ran_on": ("id-w1",)}, ["It ran on w1", "looked at: m1, w1, w2", "-e data=lost"], True
+    ),
+    "the one that had it is given up": (
+        GIVEN_UP, {"ran_on": ("id-w1",), "away": ("w1",)}, ["looked at: m1, w2)"], True
+    ),
+    "a node that was removed is given up": (
+        replace(GIVEN_UP, remove=["gone1"]), {"ran_on": ("gone1",)}, ["It ran on gone1"], True
+    ),
+    "given up, and another one has it": (
+        GIVEN_UP, {"ran_on": ("id-w1",), "away": ("w1",), "volumes": {"w2": VOLUME}},
+        [f"{BACK} w2"], False,
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.fault("A11")
-@pytest.mark.parametrize(("services", "volumes", "refusal"), LOST.values(), ids=LOST)
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("wishes", "given", "refusal", "advised"), LOST.values(), ids=LOST)
 def test_a_pin_that_no_node_has_does_not_go_to_another(
-    services: list[dict[str, Any]], volumes: dict[str, list[str]], refusal: list[str]
+    wishes: Wishes, given: dict[str, Any], refusal: list[str], advised: bool
 ) -> None:
-    errors = plan(PIN, {}, services, volumes).errors
-    assert len(errors) == bool(refusal), errors
-    assert all(piece in errors[0] for piece in refusal)
-    assert "data=lost" not in "".join(errors) or not volumes
-    assert plan(PIN, HELD, services, volumes).errors == []
+    given = {"services": [REDIS], **given}
+    errors = plan(wishes, {}, **given).errors
+    assert len(errors) == 1, errors
+    assert all(piece in errors[0] for piece in refusal), errors
+    assert ("data=lost" in errors[0]) == advised
+    # The word is typed all the same.
+    obeyed = plan(replace(wishes, lose_data=True), {}, **given)
+    assert obeyed.errors == ([] if advised else errors)
+    moved = "monsterstack.redis goes to another node, where what it stands for is empty."
+    assert (moved in obeyed.notices) == advised
     # Who sets no labels goes on, and says so.
-    other = plan(Wishes(pins=PIN.pins, labels=False), {}, services, volumes)
+    other = plan(replace(wishes, labels=False), {}, **given)
     assert (other.errors, [text for text in other.notices if text in errors]) == ([], errors)
 
 
 @pytest.mark.fault("A11")
-def test_a_pin_goes_to_another_node_when_its_data_are_lost() -> None:
-    found = plan(Wishes(pins=["monsterstack.redis"], lose_data=True), {}, [REDIS])
-    assert found.errors == []
-    assert any("monsterstack.redis goes to another node" in text for text in found.notices)
+def test_a_pin_that_is_new_or_held_is_not_missed() -> None:
+    assert plan(PIN, {}, []).errors == []
+    assert plan(PIN, HELD, [REDIS], ran_on=("id-w1",)).errors == []
+
+
+# Each row: what lies on w1 while it holds the pin, how it is removed, and pieces of the refusal;
+# none: the word is believed.
+WORDS: dict[str, tuple[dict[str, Any], Wishes, list[str]]] = {
+    "a living node with the volume": (
+        {"volumes": {"w1": VOLUME}}, replace(PIN, remove=["w1"]),
+        ["monsterstack_redis_data is there", "Keep the node, or move the data first"],
+    ),
+    "a living node without it": ({}, replace(PIN, remove=["w1"]), []),
+    "a disk that is not mounted": (
+        {"unmounted": ("w1",)}, replace(PIN, remove=["w1"]), ["nothing here knows"]
+    ),
+    "a machine that is off": (
+        {"away": ("w1",)}, replace(PIN, remove=["w1"]), ["does not answer. Start it"]
+    ),
+    "dead by the operator's word": ({"away": ("w1",)}, GIVEN_UP, []),
+    "called dead, and it answers": ({"volumes": {"w1": VOLUME}}, GIVEN_UP, ["w1 is not dead"]),
+}  # fmt: skip
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("given", "wishes", "refusal"), WORDS.values(), ids=WORDS)
+def test_data_are_given_up_only_where_the_machine_has_none(
+    given: dict[str, Any], wishes: Wishes, refusal: list[str]
+) -> None:
+    errors = plan(replace(wishes, lose_data=True), HELD, [REDIS], **given).errors
+    assert len(errors) == bool(refusal), errors
+    assert all(piece in errors[0] for piece in refusal), errors
 
 
 @pytest.mark.fault("A11")

@@ -1,0 +1,62 @@
+"""A machine that is called dead is looked at all the same; one that does not answer stops nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+# Nothing listens there, so SSH is refused at once.
+SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
+ANSWERS = {"ansible_connection": "local", "ansible_become": False}
+
+
+def look(folder: Path, machine: dict[str, Any], *words: str) -> str:
+    """What the survey's own play finds of w1, as cluster_plan reads it afterwards."""
+    plays = yaml.safe_load((PROJECT / "playbooks/survey.yml").read_text())
+    (play,) = [one for one in plays if one["name"] == "Look at the machine that is said to be dead"]
+    seen = "w1 said {{ 'swarm' in hostvars['w1'].__host_info | default({}) }}"
+    after = {
+        "hosts": "managers",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.debug": {"msg": seen}}],
+    }
+    (folder / "play.yml").write_text(json.dumps([play, after]))
+    groups = {"managers": {"hosts": {"m1": ANSWERS}}, "workers": {"hosts": {"w1": machine}}}
+    (folder / "hosts.json").write_text(json.dumps(groups))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(folder / "hosts.json"), str(folder / "play.yml"), *words],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+# Each row: the machine, the words, and whether it is known afterwards what is on it.
+LOOKS: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
+    "it answers": (ANSWERS, {"node": "w1", "dead": "true"}, True),
+    "it does not": (SILENT, {"node": "w1", "dead": "true"}, False),
+    "nobody calls it dead": (ANSWERS, {"node": "w1"}, False),
+    "the inventory has forgotten it": (ANSWERS, {"node": "x9", "dead": "true"}, False),
+}
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("machine", "words", "known"), LOOKS.values(), ids=LOOKS)
+def test_a_machine_that_is_called_dead_is_asked(
+    machine: dict[str, Any], words: dict[str, str], known: bool, tmp_path: Path
+) -> None:
+    given = [part for word in words.items() for part in ("-e", "=".join(word))]
+    assert f"w1 said {known}" in look(tmp_path, machine, *given)
