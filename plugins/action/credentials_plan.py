@@ -40,7 +40,9 @@ class ActionModule(ActionBase):
         # A manager that is locked may not tell which cluster it is of.
         cluster = args["cluster_id"] if args["cluster_id"] not in ("", "unknown") else None
         info = (task_vars["hostvars"].get(args["primary"]) or {}).get(args["info_variable"]) or {}
-        use = credentials.in_use(info.get("stacks") or {}) if cluster else {}
+        use: InUse = credentials.in_use(info.get("stacks") or {}) if cluster else {}
+        if cluster and args["ending"]:
+            use = credentials.in_swarm(use, args["stack"], info.get("secrets") or [])
         folder, taken = _folder(args, use, check_mode)
         here = _here(folder, args["given"])
         wanted = Wanted(
@@ -51,8 +53,15 @@ class ActionModule(ActionBase):
             new=args["new_credentials"],
         )
         plan = credentials.make_plan(cluster, use, here, wanted)
-        if cluster and not plan.errors:
-            self._compare(plan, use, here, wanted, args, task_vars)
+        if cluster and args["ending"]:
+            # What else is missing here goes with the stack and can be made again, later.
+            plan.warnings = []
+            names = self._names(plan, here, wanted, args, task_vars)
+            last = credentials.last_copies(cluster, names, use, here, plan.given, wanted)
+            plan.errors = [credentials.refuse_ending(last, here, wanted.stack)] if last else []
+        elif cluster and not plan.errors:
+            names = self._names(plan, here, wanted, args, task_vars)
+            credentials.compare(plan, names, use, here, wanted)
             self._check_derived(plan, here, wanted, args, task_vars)
         if cluster and folder.is_dir() and not (plan.errors or check_mode or here.recorded):
             _write(folder / CLUSTER_FILE, f"{cluster}\n")
@@ -64,19 +73,18 @@ class ActionModule(ActionBase):
             return printing.refuse(self._display, plan.errors)
         return result
 
-    def _compare(
+    def _names(
         self,
         plan: credentials.Plan,
-        use: InUse,
         here: Here,
         wanted: Wanted,
         args: Mapping[str, Any],
         task_vars: Mapping[str, Any],
-    ) -> None:
-        """Compare what is here by its names. Nothing is made for that."""
+    ) -> dict[str, dict[str, list[str]]]:
+        """The names of what is here; none without the key of the names. Nothing is made for that."""
         there = here.files | set(plan.given)
         if KEY not in there:
-            return
+            return {}
         found = self._quietly(args["names_variable"], plan, here, wanted, task_vars)
         names = {
             wanted.stack: {
@@ -87,7 +95,7 @@ class ActionModule(ActionBase):
         }
         if REGISTRY in found:
             names[REGISTRY] = {short: [full] for short, full in found[REGISTRY].items()}
-        credentials.compare(plan, names, use, here, wanted)
+        return names
 
     def _check_derived(
         self,

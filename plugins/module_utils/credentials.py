@@ -8,7 +8,7 @@ inventory, or makes new ones when it is told to. It never makes new ones in sile
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ SPEC: dict[str, Any] = {
     "remarks": {"type": "list", "elements": "str", "default": []},
     "managed": {"type": "bool", "default": True},
     "new_credentials": {"type": "bool", "default": False, "no_log": False},
+    "ending": {"type": "bool", "default": False},
     "cluster_id": {"type": "str"},
     "primary": {"type": "str"},
     "info_variable": {"type": "str", "default": "__host_info"},
@@ -102,6 +103,16 @@ def in_use(stacks: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
                     names = found.setdefault(stack, {}).setdefault(short, [])
                     if full not in names:
                         names.append(full)
+    return found
+
+
+def in_swarm(use: InUse, stack: str, secrets: Iterable[str]) -> dict[str, dict[str, list[str]]]:
+    """`use`, with those secrets of a stack that are in Swarm and that no service uses."""
+    found = {name: {s: list(f) for s, f in shorts.items()} for name, shorts in use.items()}
+    for full in secrets:
+        if short := objects.short_name(stack, full):
+            names = found.setdefault(stack, {}).setdefault(short, [])
+            names += [full] if full not in names else []
     return found
 
 
@@ -221,6 +232,41 @@ def _stale(short: str, plan: Plan, here: Here, wanted: Wanted) -> bool:
         and short not in plan.given
         and f"{short}.previous" not in here.files
         and not wanted.new
+    )
+
+
+def last_copies(
+    cluster_id: str, names: InUse, use: InUse, here: Here, given: Collection[str], wanted: Wanted
+) -> list[str]:
+    """Secrets of the stack that must never change and whose value only the cluster has.
+
+    Where the key of the names is here too, a value is the cluster's when its name is; else it is
+    enough that one is here.
+    """
+    own = not here.recorded or here.recorded == cluster_id
+    there = {*given, *(here.files if own else ())}
+    made, ours = names.get(wanted.stack) or {}, use.get(wanted.stack) or {}
+    return [
+        name
+        for name in wanted.lasting
+        if name in ours
+        and (name not in there or (name in made and not set(made[name]) & set(ours[name])))
+    ]
+
+
+def refuse_ending(last: Sequence[str], here: Here, stack: str) -> str:
+    """What is said where the only copy of a secret would go with its stack."""
+    names, variables = ", ".join(last), ", ".join(variable_of(name, stack) for name in last)
+    return (
+        f"credentials: {names} of the stack {stack} must never change, and its value is in the "
+        f"swarm alone: {here.folder} and the inventory do not have it. It would go with the stack, "
+        "and nobody could make it again. Nothing has been touched. There are three ways on.\n"
+        "1. Run this on the controller that has it.\n"
+        f"2. Bring the folder from there, or from a backup, to {here.folder}; or name its place "
+        "with credentials_dir.\n"
+        "3. Read the value from a running task (docker exec CONTAINER cat /run/secrets/NAME, on "
+        "the node where the task runs) and give it in the inventory, encrypted with ansible-vault: "
+        f"{variables}."
     )
 
 

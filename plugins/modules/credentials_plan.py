@@ -58,6 +58,12 @@ options:
     description: Make new ones for what is missing, instead of refusing.
     type: bool
     default: false
+  ending:
+    description:
+      - The stack is about to be removed with its secrets. Refuses only what could not be made
+        again, a secret that must never change and whose value is nowhere but in Swarm.
+    type: bool
+    default: false
   cluster_id:
     description: ID of the cluster. Empty where there is none yet.
     type: str

@@ -98,11 +98,20 @@ class Controller:
                 (folder / name).write_text(f"{text}\n")
 
     def run(
-        self, *words: str, exists: bool = True, stacks: Any = None, given: Any = None
+        self,
+        *words: str,
+        exists: bool = True,
+        stacks: Any = None,
+        given: Any = None,
+        secrets: Any = (),
+        ending: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         variables = {
             "ansible_connection": "local",
-            "__host_info": {"stacks": STACKS if stacks is None else stacks},
+            "__host_info": {
+                "stacks": STACKS if stacks is None else stacks,
+                "secrets": list(secrets),
+            },
             "__cluster_plan": {
                 "exists": exists,
                 "cluster_id": CLUSTER if exists else None,
@@ -125,7 +134,7 @@ class Controller:
                 str(PROJECT / "stacks/monsterstack/stack.yml"),
             ],
             "vars": {
-                "__credentials_used": True,
+                "__ending" if ending else "__credentials_used": True,
                 "__names": names,
                 "stacks_dir": str(PROJECT / "stacks"),
             },
@@ -289,3 +298,51 @@ def test_a_new_cluster_takes_nothing_over(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     own = tmp_path / "credentials/staging/redis_password"
     assert own.read_text().strip() != FILES["redis_password"]
+
+
+# Each row: files that the controller lacks or has otherwise (None: no folder), what the inventory
+# gives, what is left of a stack whose services are gone (None: they run), and whether it may end.
+ENDS: dict[str, tuple[dict[str, str] | None, dict[str, Any], list[str] | None, bool]] = {
+    "the controller that made it": ({}, {}, None, True),
+    "one without the salt": ({"id_salt": ""}, {}, None, False),
+    "a fresh one": (None, {}, None, False),
+    "a fresh one, and only the secret is left": (None, {}, [SALT, PASSWORD], False),
+    "one with another salt": ({"id_salt": "another"}, {}, None, False),
+    "another cluster's folder": ({"cluster_id": "another"}, {}, None, False),
+    "a fresh one, with the value": (
+        None, {"monsterstack_secrets": {"id_salt": FILES["id_salt"]}}, None, True
+    ),
+    "one without passwords": ({"redis_password": "", "registry_password": ""}, {}, None, True),
+    "there is no salt in the swarm": (None, {}, [], True),
+}  # fmt: skip
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("files", "given", "left", "ends"), ENDS.values(), ids=ENDS)
+def test_a_stack_does_not_take_the_only_copy_of_a_secret_with_it(
+    files: dict[str, str] | None,
+    given: dict[str, Any],
+    left: list[str] | None,
+    ends: bool,
+    controller: Controller,
+) -> None:
+    if files is not None:
+        absent = tuple(name for name, value in files.items() if not value)
+        controller.put(leave_out=absent, **{name: v for name, v in files.items() if v})
+    stacks = None if left is None else {}
+    # No word gives the salt up.
+    words = ("-e", "new_credentials=true")
+    done = controller.run(*words, ending=True, stacks=stacks, secrets=left or (), given=given)
+    said = words_of(done)
+    assert done.returncode == (0 if ends else 2), done.stdout
+    assert ("id_salt of the stack monsterstack must never change" in said) == (not ends)
+    assert ("monsterstack_secrets.id_salt" in said) == (not ends)
+    assert "redis_password" not in said.split("names=")[0]
+
+
+def test_teardown_asks_for_that() -> None:
+    plays = yaml.safe_load((PROJECT / "playbooks/teardown.yml").read_text())
+    assert plays[0]["vars"]["__ending"] is True
+    assert survey_task()["monsterstack.swarm.credentials_plan"]["ending"] == (
+        "{{ __ending | default(false) }}"
+    )
