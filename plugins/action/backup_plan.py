@@ -41,6 +41,7 @@ class ActionModule(ActionBase):
                 "volumes": {"type": "list", "elements": "dict", "default": []},
                 "not_kept": {"type": "list", "elements": "str", "default": []},
                 "force": {"type": "bool", "default": False},
+                "aside": {"type": "bool", "default": False},
                 "archives": {"type": "list", "elements": "dict", "default": []},
             }
         )
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):
                 for one in args["archives"]
             ]
             there = {name: found.get("volumes") or [] for name, found in looked.items()}
-            plan = plan_restore(hosts, archives, there, args["force"])
+            plan = plan_restore(hosts, archives, there, args["force"], args["aside"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.errors:
             return printing.refuse(self._display, plan.errors)

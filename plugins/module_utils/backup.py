@@ -204,6 +204,14 @@ def _check_volumes(
     return errors
 
 
+def aside_of(volume: str, archive: str) -> str:
+    """The volume to which what a volume holds is moved before an archive's data come.
+
+    It gets no label of the stack, so that no teardown removes it.
+    """
+    return re.sub(r"[^\w.-]", "_", f"{volume}.before.{archive.removesuffix('.cluster')}")
+
+
 @dataclass(frozen=True)
 class Archive:
     """An archive of a stack that was opened: `folder` is where, below the folder of all."""
@@ -242,12 +250,14 @@ def plan_restore(
     archives: Sequence[Archive],
     there: Mapping[str, Sequence[Mapping[str, Any]]],
     force: bool = False,
+    aside: bool = False,
 ) -> RestorePlan:
     """The state is that of the newest archive; each volume is its own stack's archive's.
 
     `there` is what node_archive found of the volumes, by host. A volume goes to the host that
     carries the label which its service is bound to, else to the one that is called like the host it
-    came from. `force` lets stacks begin without their data whose archives are not named.
+    came from. `force` lets stacks begin without their data whose archives are not named; with
+    `aside` the data of a volume that nobody uses are moved to another one first.
     """
     plan = RestorePlan()
     plan.errors = _unlike(archives)
@@ -262,7 +272,9 @@ def plan_restore(
         elif host.member and host.cluster_id != cluster:
             plan.errors.append(
                 f"{host.name} is in the swarm {host.cluster_id}, and a restore needs machines that "
-                f"are in none: run 'docker swarm leave --force' on it if that one can go."
+                "are in none. Take another machine, or take this one out of its swarm in good "
+                "order, with that swarm's inventory: playbooks/node_remove.yml "
+                f"-e node={host.name}."
             )
     mine = [host for host in hosts if host.member and host.cluster_id == cluster]
     _choose(plan, newest, by_hostname, mine)
@@ -270,8 +282,7 @@ def plan_restore(
     if plan.resumed:
         plan.notices.append(
             f"the swarm of {newest.name} is on {plan.target} already: no data are overwritten, "
-            "volumes that are missing are put back, the rest joins. To restore onto these machines "
-            "anew, empty them first."
+            "volumes that are missing are put back, the rest joins."
         )
         nodes = next((h.swarm["nodes"] for h in mine if h.swarm.get("nodes")), nodes)
     elif plan.target:
@@ -282,12 +293,13 @@ def plan_restore(
         )
         _check_stacks(plan, newest, archives, force)
     for archive, volume in _newest_volumes(archives):
-        _place(plan, archive, volume, nodes, by_hostname, there)
+        _place(plan, archive, volume, nodes, by_hostname, there, aside)
     missing = [n["hostname"] for n in newest.manifest["nodes"] if n["hostname"] not in by_hostname]
     if missing:
         plan.notices.append(
             f"not in the inventory any more: {', '.join(missing)}. Their entries stay in the swarm "
-            "as down; remove them with 'docker node rm'."
+            "as down. When all is well, remove each that will not come back: "
+            f"playbooks/node_remove.yml -e node={missing[0]} -e dead=true."
         )
     return plan
 
@@ -335,11 +347,28 @@ def _choose(
         plan.target, plan.resumed = chosen.name, chosen in mine
         plan.force = not _leads(chosen)
     if mine and not plan.resumed:
-        plan.errors.append(
-            f"{', '.join(host.name for host in mine)} still belong to the swarm {cluster}, which "
-            "is to be restored: run 'docker swarm leave --force' there, or recover_quorum.yml if "
-            "one of them is a manager with its state."
+        plan.errors.append(_refuse_left(mine, cluster))
+
+
+def _refuse_left(left: Sequence[Host], cluster_id: str) -> str:
+    """What is said of hosts that are still in the swarm which is to be restored.
+
+    A manager has the swarm's state, and a newer one than the archive; a worker has none of it, and
+    its volumes stay on its disk when it leaves.
+    """
+    names = ", ".join(host.name for host in left)
+    text = f"{names} still belong to the swarm {cluster_id}, which is to be restored. "
+    managers = [host for host in left if host.swarm.get("role") != "worker"]
+    if managers:
+        first = managers[0]
+        kept = f"{first.engine.get('data_root') or '/var/lib/docker'}/swarm"
+        return (
+            f"{text}{', '.join(host.name for host in managers)} may have its state, which is newer "
+            f"than the archive: playbooks/recover_quorum.yml -e survivor={first.name} goes on with "
+            f"it. Only if that fails: copy it away (cp -a {kept} /root/), and let all of them "
+            "leave with 'docker swarm leave --force'."
         )
+    return f"{text}Run 'docker swarm leave --force' there; their volumes stay."
 
 
 def _leads(host: Host) -> bool:
@@ -386,6 +415,7 @@ def _place(
     nodes: Sequence[Mapping[str, Any]],
     by_hostname: Mapping[str, Host],
     there: Mapping[str, Sequence[Mapping[str, Any]]],
+    aside: bool,
 ) -> None:
     """Where one volume goes, unless that would touch data that are there."""
     name, hostname = volume["name"], volume["hostname"]
@@ -411,7 +441,7 @@ def _place(
         if plan.resumed and name == REGISTRY_VOLUME:
             plan.notices.append(f"{name} on {host} holds data already and stays as it is.")
             return
-    if found.get("data") or found.get("users"):
+    if found.get("users") or (found.get("data") and not aside):
         plan.errors.append(_occupied(archive, volume, host, found))
         return
     if label and not carriers:
@@ -420,6 +450,9 @@ def _place(
     one["labels"] = {**one["labels"], RESTORED: archive.name}
     one["file"] = f"{archive.folder}/{volume['file']}"
     plan.volumes.setdefault(host, []).append(one)
+    if found.get("data"):
+        one["aside"] = aside_of(name, archive.name)
+        plan.steps.append(f"what {name} on {host} holds is moved to {one['aside']}.")
     plan.steps.append(f"{host} gets the volume {name} from {archive.name}.")
 
 
@@ -429,16 +462,17 @@ def _occupied(
     """The refusal to put a volume where another one of its name is, and what keeps both."""
     name, users = volume["name"], [str(user) for user in found.get("users") or []]
     held = f"holds data that are not from {archive.name}" if found.get("data") else "is empty"
+    moved = (
+        f"-e data=aside: what it holds is moved to the volume {aside_of(name, archive.name)} there"
+    )
     if not users:
         return (
-            f"the volume {name} on {host} {held}, and nothing is overwritten: keep a copy of its "
-            f"folder, then remove it on {host} ('docker volume rm {name}') and run this again."
+            f"the volume {name} on {host} {held}, and nothing is overwritten. Run this again with "
+            f"{moved}."
         )
     stop = " ".join(f"{user}=0" for user in users)
     return (
         f"the volume {name} on {host} {held}, {', '.join(users)} uses it, and nothing is "
-        f"overwritten. To have the archive's data instead: keep those that are there "
-        f"(backup.yml -e stack={archive.stack}), stop what uses them ('docker service scale "
-        f"{stop}' on a manager), remove the volume on {host} ('docker volume rm {name}'), and run "
-        "this again, which starts the services."
+        "overwritten. To have the archive's data instead: stop what uses it ('docker service scale "
+        f"{stop}' on a manager), and run this again with {moved}. It starts the services."
     )

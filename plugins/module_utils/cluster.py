@@ -164,8 +164,9 @@ def make_plan(hosts: Sequence[Host], wishes: Wishes = Wishes()) -> Plan:
             for cluster in dict.fromkeys(h.cluster_id for h in managers if h.member)
         ]
         plan.errors.append(
-            f"the managers are in different swarms ({'; '.join(parts)}). Decide which one stays, "
-            "and run 'docker swarm leave --force' on the managers of the others."
+            f"the managers are in different swarms ({'; '.join(parts)}). Give each swarm an "
+            "inventory of its own. A machine that is to move is first taken out of its swarm in "
+            "good order, with that swarm's inventory: playbooks/node_remove.yml -e node=NAME."
         )
     elif clusters:
         _plan_existing(plan, hosts, next(iter(clusters)), wishes)
@@ -181,10 +182,13 @@ def _plan_new(plan: Plan, hosts: Sequence[Host], managers: Sequence[Host]) -> No
     # A manager that is only silent may be the one of these workers' swarm.
     orphans = [] if silent else [host.cluster_id for host in hosts if host.member]
     for cluster in dict.fromkeys(orphans):
-        names = ", ".join(host.name for host in hosts if host.member and host.cluster_id == cluster)
+        members = [host for host in hosts if host.member and host.cluster_id == cluster]
+        names = ", ".join(host.name for host in members)
+        where = ", ".join(sorted({addr for h in members for addr in h.swarm.get("managers") or []}))
         plan.errors.append(
             f"the swarm {cluster} exists only on workers of the inventory ({names}). Add its "
-            f"manager to the group managers, or run 'docker swarm leave --force' on {names}."
+            f"managers{f' ({where})' if where else ''} to the group managers. If they are lost for "
+            "good, playbooks/restore.yml makes the swarm anew from a backup."
         )
     asleep = [host for host in silent if host.asleep]
     for host in asleep:
@@ -335,9 +339,9 @@ def _plan_host(
         return
     if host.cluster_id != cluster_id:
         plan.errors.append(
-            f"{name} is in another swarm ({host.cluster_id}) than the managers ({cluster_id}). Run "
-            f"'docker swarm leave --force' on {name} if it is to move, or take it out of the "
-            "inventory."
+            f"{name} is in another swarm ({host.cluster_id}) than the managers ({cluster_id}). "
+            "Take it out of the inventory. If it is to move, it first leaves its swarm in good "
+            f"order, with that swarm's inventory: playbooks/node_remove.yml -e node={name}."
         )
         return
     if swarm.get("state") == "locked":
@@ -351,21 +355,35 @@ def _plan_host(
         else:
             plan.errors.append(
                 f"{name} is a locked manager of the swarm {cluster_id}. Run site.yml, which "
-                "unlocks it with the key that it kept, or 'docker swarm unlock' on it."
+                "unlocks it with the key that it kept, or says where it looks for one."
             )
         return
     node_id: str = swarm.get("node_id") or ""
     if nodes and node_id not in nodes:
+        if any(node["leader"] for node in swarm.get("nodes") or []):
+            # What that quorum has decided is nowhere else.
+            plan.errors.append(
+                f"{name} answers with a leader of the swarm {cluster_id}, and {plan.primary} does "
+                "too, but neither lists the other: there are two quorums. Run "
+                "playbooks/recover_quorum.yml -e survivor=NAME with the manager whose quorum is to "
+                "stay: the managers of the other one leave and join again."
+            )
+            return
         plan.errors.append(
             f"{name} still thinks that it is in the swarm {cluster_id}, but the swarm does not "
             f"list its node {node_id}. Run 'docker swarm leave --force' on {name}."
         )
         return
     if swarm.get("state") == "error":
+        # Where nobody answers for the swarm, this may be the last copy of its state.
+        leave = (
+            f", run 'docker swarm leave --force' on {name} and then site.yml: it joins again."
+            if nodes
+            else ", bring a quorum of the managers back first."
+        )
         plan.errors.append(
             f"{name} cannot take part in the swarm {cluster_id}: {swarm.get('error')}. If it does "
-            f"not recover when its engine is restarted, run 'docker swarm leave --force' on {name} "
-            "and let it join again."
+            f"not recover when its engine is restarted{leave}"
         )
         return
     if swarm.get("state") == "pending":

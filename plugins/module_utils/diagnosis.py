@@ -195,7 +195,7 @@ def check_room(case: Case) -> list[Finding]:
         for disk in checkup["disks"]:
             share = disk["free"] / max(1, disk["size"])
             text = f"{disk['path']} has {mebibytes(disk['free'])} left, {share:.0%}"
-            remedy = "docker system df shows what takes it, docker system prune gives some back."
+            remedy = "docker system df shows what takes it; docker image prune removes nameless images."
             if share < 0.03 or disk["free"] < preflight.DISK_MIN:
                 findings.append(error(name, text, remedy))
             elif share < 0.1 or disk["free"] < 2**30:
@@ -648,7 +648,7 @@ def check_certificates(case: Case, explained: Explained) -> list[Finding]:
         left = seconds_until(root, case.now)
         if left < 90 * DAY:
             text = f"the Swarm's own CA ends in {_span(left)}" if left > 0 else "the CA has ended"
-            findings.append(warning("swarm", text, "docker swarm ca --rotate makes a new one."))
+            findings.append(warning("swarm", text, "Run rotate_ca.yml: it makes a new one."))
     if len(roots) > 1:
         said = "; ".join(
             f"{', '.join(names)} until {root}" for root, names in sorted(roots.items())

@@ -112,8 +112,8 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
     if silent:
         plan.notices.append(
             f"{', '.join(silent)} {'do' if len(silent) > 1 else 'does'} not answer. A manager that "
-            "comes back still believes in the old quorum: run this playbook again at once, or "
-            "keep it off the network and run 'docker swarm leave --force' on it."
+            "comes back still believes in the old quorum: run this playbook again at once, and "
+            "keep it off the network until then."
         )
     return plan
 

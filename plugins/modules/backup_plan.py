@@ -44,6 +44,12 @@ options:
     type: list
     elements: str
     default: []
+  aside:
+    description:
+      - To restore, what a volume holds that nobody uses is moved to another one of its node first,
+        instead of refusing.
+    type: bool
+    default: false
   force:
     description:
       - Copy the state also where that leaves the swarm without a quorum for some seconds.
@@ -142,6 +148,7 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "not_kept": {"type": "list", "elements": "str", "default": []},
             "force": {"type": "bool", "default": False},
+            "aside": {"type": "bool", "default": False},
             "archives": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,

@@ -23,7 +23,7 @@ options:
       - V(found) says of each volume that exists what an unpacked one would meet.
       - V(packed) copies it into O(local_dir) on the controller.
       - V(unpacked) puts it back from O(local_dir). What holds other data already, or is in use, is
-        refused.
+        refused; where O(volumes[].aside) is given what a volume holds is moved.
     type: str
     choices: [looked, found, packed, unpacked]
     required: true
@@ -56,6 +56,10 @@ options:
         default: {}
       file:
         description: Name of the tar file. Needed to unpack.
+        type: str
+      aside:
+        description:
+          - Volume of the same node to which other data are moved before this one is unpacked.
         type: str
   swarm:
     description: Whether the swarm's state is meant too. Only for managers.
@@ -426,8 +430,23 @@ class Node:
             result["swarm"] = took
         return result
 
+    def move_aside(self, volume: dict[str, Any], source: Path) -> None:
+        """What a volume holds goes to another one, by renaming; an interrupted run goes on."""
+        name, aside = volume["name"], volume["aside"]
+        place = Path(self.engine.post("/volumes/create", {"Name": aside})["Mountpoint"])
+        for path in source.iterdir():
+            if os.path.lexists(place / path.name):
+                raise ArchiveError(
+                    f"{path.name} of the volume {name} cannot be moved aside: the volume {aside} "
+                    "has one too, and nothing is overwritten"
+                )
+            path.rename(place / path.name)
+        kept = source.stat()
+        os.chown(place, kept.st_uid, kept.st_gid)
+        place.chmod(kept.st_mode & 0o7777)
+
     def unpack_volume(self, volume: dict[str, Any], source: Path) -> bool:
-        """One volume; False when an earlier run did it. Refused when it holds anything else."""
+        """One volume; False when an earlier run did it. What else it holds is moved aside."""
         body = {"Name": volume["name"], "Labels": volume["labels"]}
         there = self.engine.post("/volumes/create", body)
         target = Path(there["Mountpoint"])
@@ -436,16 +455,19 @@ class Node:
         if any(target.iterdir()) and not fresh.exists():
             if same:
                 return False
-            raise ArchiveError(
-                f"the volume {volume['name']} holds data here, which is not overwritten: remove "
-                f"it ('docker volume rm {volume['name']}') if the backup's is to take its place"
-            )
+            if not volume.get("aside"):
+                raise ArchiveError(
+                    f"the volume {volume['name']} holds data here, which is not overwritten. With "
+                    "-e data=aside the data are moved to another volume of this node first"
+                )
         # Since somebody looked a task may have come: no file is changed below it.
         if users := running_users(self.engine, volume["name"]):
             raise ArchiveError(
                 f"the volume {volume['name']} is in use by {', '.join(users)}: run this again, "
                 "which says what to do"
             )
+        if not fresh.exists() and any(target.iterdir()):
+            self.move_aside(volume, target)
         for old in target.iterdir():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
         fresh.mkdir(mode=0o700)
@@ -478,6 +500,7 @@ def main() -> None:
                     "after": {"type": "list", "elements": "str", "default": []},
                     "labels": {"type": "dict", "default": {}},
                     "file": {"type": "str"},
+                    "aside": {"type": "str"},
                 },
             },
             "swarm": {"type": "bool", "default": False},

@@ -104,7 +104,7 @@ def main() -> None:
         renewed, left = logins.at_registry(engine.get("/services"), registry)
         if renewed and not login and not module.check_mode:
             module.fail_json(
-                msg=f"this user is not logged in at {registry}: run docker login {registry} first."
+                msg=f"this user is not logged in at {registry}: run site.yml, which logs in."
             )
         if not module.check_mode:
             header = digests.login_header(login)

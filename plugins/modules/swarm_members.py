@@ -171,8 +171,8 @@ class Members:
         why = wait(complaint, time.monotonic() + self.timeout, self.renewal.keep)
         if why:
             raise MemberError(
-                f"{node['hostname']} is not removed: after {self.timeout:.0f} s {why}. Let it "
-                "leave ('docker swarm leave' on it) or switch it off."
+                f"{node['hostname']} is not removed: after {self.timeout:.0f} s {why}. Look at "
+                "'journalctl -u docker' there and run this again, or switch it off first."
             )
         try:
             self.engine.raw("DELETE", f"/nodes/{node_id}", {"force": "true"})

@@ -208,12 +208,13 @@ def restore(
     *manifests: dict[str, Any],
     there: dict[str, list[dict[str, Any]]] | None = None,
     force: bool = False,
+    aside: bool = False,
 ) -> RestorePlan:
     archives = [
         Archive(f"{one['stack']}-{one['at']}.cluster", str(number), one)
         for number, one in enumerate(manifests)
     ]
-    return plan_restore(hosts, archives, there or {}, force)
+    return plan_restore(hosts, archives, there or {}, force, aside)
 
 
 def fresh(*names: str) -> list[Host]:
@@ -321,11 +322,11 @@ def test_what_an_earlier_run_put_back_is_left_alone() -> None:
 OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "data of nobody knows whom": (
         found("shop_data"),
-        ["holds data that are not from", "nothing is overwritten", "docker volume rm shop_data"],
+        ["holds data that are not from", "nothing is overwritten", "-e data=aside"],
     ),
     "data of another archive, in use": (
         found("shop_data", "shop-20250101T000000Z.cluster", "shop_db"),
-        ["shop_db uses it", "backup.yml -e stack=shop", "docker service scale shop_db=0"],
+        ["shop_db uses it", "docker service scale shop_db=0", "-e data=aside"],
     ),
     "in use before it was filled": (
         found("shop_data", "", "shop_db", data=False),
@@ -345,6 +346,15 @@ def test_no_data_are_overwritten(
     assert "the volume shop_data on w1" in refused
     assert [piece for piece in pieces if piece not in refused] == []
     assert "w1" not in plan.volumes
+    # Obeyed: what nobody uses goes aside, and what is in use is refused still.
+    obeyed = restore(
+        hosts, SHOP, there={**({} if hosts is EMPTY else REGISTRY), "w1": [there]}, aside=True
+    )
+    assert obeyed.errors == ([refused] if there["users"] else [])
+    moved = "what shop_data on w1 holds is moved to shop_data.before.shop-20260101T000000Z."
+    assert (moved in obeyed.steps) == (not there["users"])
+    if not there["users"]:
+        assert obeyed.volumes["w1"][0]["aside"] == "shop_data.before.shop-20260101T000000Z"
 
 
 def labelled(name: str) -> list[dict[str, Any]]:
@@ -376,6 +386,7 @@ def test_a_volume_goes_where_its_service_will_look_for_it(
 def test_a_backup_names_the_volumes_of_all_stacks() -> None:
     # As host_info lists a service that is bound to a label and writes to a volume.
     service = {
+        "ID": "s1",
         "Spec": {
             "Name": "shop_db",
             "Labels": {"com.docker.stack.namespace": "shop"},
@@ -429,6 +440,48 @@ def test_an_archive_of_another_manager_does_not_end_what_was_restored_first() ->
     hosts = [host("m1", cluster=None), host("m2", ONE), host("w1", cluster=None)]
     plan = restore(hosts, {**SHOP, "copied_from": "m1"})
     assert (plan.errors, plan.target, plan.resumed, plan.force) == ([], "m2", True, False)
+
+
+# Each row: hosts, pieces of the one refusal, and whether it tells somebody to leave at once.
+LEFT: dict[str, tuple[list[Host], list[str], bool]] = {
+    "a worker of the archive's swarm": (
+        [*fresh("m1", "m2"), host("w1")],
+        ["Run 'docker swarm leave --force' there; their volumes stay."],
+        True,
+    ),
+    "a manager of it": (
+        [host("m1"), host("m2", cluster=None), host("w1")],
+        [
+            "m1 may have its state, which is newer than the archive",
+            "playbooks/recover_quorum.yml -e survivor=m1",
+            "copy it away (cp -a /var/lib/docker/swarm /root/), and let",
+        ],
+        False,
+    ),
+    "a host of another swarm": (
+        [*fresh("m1", "m2"), host("w1", cluster="B")],
+        ["w1 is in the swarm B", "playbooks/node_remove.yml -e node=w1"],
+        False,
+    ),
+}
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("hosts", "pieces", "leaves"), LEFT.values(), ids=LEFT)
+def test_a_restore_tells_nobody_to_give_up_state(
+    hosts: list[Host], pieces: list[str], leaves: bool
+) -> None:
+    (said,) = restore(hosts, SHOP).errors
+    assert all(piece in said for piece in pieces), said
+    first = said.find("swarm leave")
+    assert (first >= 0 and "copy it away" not in said[:first]) == leaves
+
+
+@pytest.mark.fault("point2")
+def test_nodes_that_are_no_more_are_removed_with_a_look_at_data_and_quorum() -> None:
+    more = {**SHOP, "nodes": [*SHOP["nodes"], {"hostname": "w9"}]}
+    said = " ".join(restore(EMPTY, more).notices)
+    assert "playbooks/node_remove.yml -e node=w9 -e dead=true" in said
 
 
 NOT_RESTORED: dict[str, tuple[list[Host], list[dict[str, Any]], str]] = {

@@ -146,15 +146,15 @@ def test_plan(hosts: list[Host], expected: dict[str, Any]) -> None:
 BAD: dict[str, tuple[list[Host], list[str]]] = {
     "a worker is in another swarm": (
         [host("m1", "A", [M1]), host("w1", "B")],
-        ["w1 is in another swarm (B)", "(A)", "'docker swarm leave --force' on w1"],
+        ["w1 is in another swarm (B)", "(A)", "Take it out of the inventory", "node_remove.yml"],
     ),
     "two clusters among the managers": (
         [host("m1", "A", [M1]), host("m2", "B", [M2])],
-        ["m1 in A; m2 in B", "docker swarm leave --force"],
+        ["m1 in A; m2 in B", "an inventory of its own", "node_remove.yml"],
     ),
     "a locked manager": (
         [host("m1", "A", state="locked"), host("w1", "A")],
-        ["m1 is a locked manager", "site.yml", "docker swarm unlock"],
+        ["m1 is a locked manager", "site.yml, which unlocks it"],
     ),
     "no quorum": (
         [
@@ -166,7 +166,11 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     ),
     "a swarm on workers only": (
         [host("m1"), host("w1", "B"), host("w2", "B")],
-        ["the swarm B exists only on workers of the inventory (w1, w2)"],
+        [
+            "the swarm B exists only on workers of the inventory (w1, w2)",
+            "Add its managers (198.18.61.11:2377, ",
+            "restore.yml",
+        ],
     ),
     "an even number of managers for a new swarm": (
         [host("m1"), host("m2"), host("w1")],
@@ -182,7 +186,11 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
     ),
     "a node in error": (
         [host("m1", "A", ALL), host("w1", "A", state="error", error="certificate has expired")],
-        ["w1 cannot take part", "certificate has expired"],
+        ["w1 cannot take part", "certificate has expired", "leave --force' on w1 and then site"],
+    ),
+    "a second quorum": (
+        [host("m1", "A", [M1]), host("m2", "A", [{**M2, "leader": True}])],
+        ["m2 answers with a leader of the swarm A, and m1 does too", "recover_quorum.yml"],
     ),
 }
 
@@ -193,6 +201,45 @@ def test_refusal(hosts: list[Host], pieces: list[str]) -> None:
     assert len(plan.errors) == 1
     for piece in pieces:
         assert piece in plan.errors[0]
+
+
+# What is in the Raft log of the last manager is nowhere else, so that one is never told to leave.
+KEPT: dict[str, list[Host]] = {
+    "two clusters among the managers": BAD["two clusters among the managers"][0],
+    "a manager of another swarm": [host("m1", "A", [M1]), host("w1", "B", [W1], role="manager")],
+    "a swarm on workers only": BAD["a swarm on workers only"][0],
+    "a second quorum": BAD["a second quorum"][0],
+    "a manager in error, and nobody answers": [
+        host("m1", "A", state="error", error="x"),
+        host("m2", reached=False),
+    ],
+}
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize("hosts", KEPT.values(), ids=KEPT)
+def test_who_may_have_the_last_copy_is_not_told_to_leave(hosts: list[Host]) -> None:
+    plan = make_plan(hosts)
+    assert plan.errors
+    assert "swarm leave" not in " ".join(plan.errors + plan.notices)
+
+
+LEAVES = ["removed from the cluster but it does not know", "a node in error"]
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize("name", LEAVES)
+def test_leaving_is_advised_where_a_quorum_answers_without_it(name: str) -> None:
+    hosts, _pieces = BAD[name]
+    plan = make_plan(hosts)
+    assert "leave --force' on w1" in plan.errors[0]
+    # Obeyed: it has left, its data is on its disk, and the quorum is the same.
+    left = host("w1", volumes=["shop_data"])
+    nodes = [{**node, "labels": {"redis": "true"}} if node["hostname"] == "w1" else node
+             for node in hosts[0].swarm["nodes"]]  # fmt: skip
+    wishes = Wishes(pins=["redis"], volumes={"redis": ["shop_data"]})
+    after = make_plan([host("m1", "A", nodes), left], wishes)
+    assert (after.errors, after.join_workers) == ([], ["w1"])
 
 
 def test_all_problems_at_once() -> None:
@@ -319,6 +366,11 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         all_of([M1, node("x9", status="down")])[:1],
         Wishes(remove=["x9"], dead=True),
         {"remove": [{"name": "x9", "id": "id-x9", "role": "worker", "alive": False}]},
+    ),
+    "a manager that --force-new-cluster left behind": (
+        all_of([M1, {**LOST_M3, "reachability": None}])[:1],
+        Wishes(remove=["m3"], dead=True),
+        {"remove": [{"name": "m3", "id": "id-m3", "role": "manager", "alive": False}]},
     ),
     "it is removed already": (
         [host("m1", "A", [M1]), host("w1")],

@@ -408,7 +408,7 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
     "the CA ends": (
         lambda c: [one.update(root_certificate_not_after="2026-12-24T22:40:00Z")
                    for one in c.checkups.values()],
-        [("warning", ["the Swarm's own CA ends in 30 days", "docker swarm ca --rotate"])],
+        [("warning", ["the Swarm's own CA ends in 30 days", "Run rotate_ca.yml"])],
     ),
     "two CAs": (
         set_in("checkups/w1/root_certificate_not_after", "2045-01-01T00:00:00Z"),
@@ -425,7 +425,7 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
     ),
     "a disk is full": (
         set_in("checkups/w2/disks/0/free", 100 * 2**20),
-        [("error", ["w2: / has 100 MiB left, 1%", "docker system prune"])],
+        [("error", ["w2: / has 100 MiB left, 1%", "docker image prune"])],
     ),
     "a disk fills": (
         set_in("checkups/w2/disks/0/free", 700 * 2**20),

@@ -32,7 +32,7 @@ class Volumes:
         labels: dict[str, str] | None,
         containers: Sequence[dict[str, Any]] = (),
     ) -> None:
-        self._answer = {"Mountpoint": str(mountpoint), "Labels": labels}
+        self._answer: dict[str, Any] = {"Mountpoint": str(mountpoint), "Labels": labels}
         self._containers = containers
 
     def get(self, path: str, **query: Any) -> Any:
@@ -45,6 +45,11 @@ class Volumes:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert path == "/volumes/create"
+        if body["Name"] != "shop_data":
+            assert "Labels" not in body  # so that no teardown takes it for the stack's
+            place = Path(self._answer["Mountpoint"]).with_name(body["Name"])
+            place.mkdir(exist_ok=True)
+            return {"Mountpoint": str(place), "Labels": None}
         if self._answer["Labels"] is None:
             self._answer["Labels"] = body["Labels"]
         return self._answer
@@ -127,7 +132,7 @@ def test_data_are_not_overwritten(labels: dict[str, str], tar: Path, tmp_path: P
     target = tmp_path / "_data"
     target.mkdir()
     (target / "data").write_text("precious")
-    with pytest.raises(ArchiveError, match="docker volume rm shop_data"):
+    with pytest.raises(ArchiveError, match="With -e data=aside the data are moved"):
         node(target, labels).unpack_volume(VOLUME, tar)
     assert look(target)["data"][1] == "precious"
 
@@ -173,6 +178,39 @@ def test_found(
     looking.volumes = [{"name": "shop_data"}, {"name": "not_here"}]
     (volume,) = looking.found()["volumes"]
     assert volume == {"name": "shop_data", "data": data, "archive": archive, "users": ["shop_db"]}
+
+
+ASIDE = {**VOLUME, "aside": "shop_data.before.a"}
+
+
+@pytest.mark.fault("A12", "point2")
+def test_data_are_moved_aside_and_nothing_is_removed(tar: Path, tmp_path: Path) -> None:
+    target = tmp_path / "_data"
+    (target / "deep").mkdir(parents=True)
+    (target / "data").write_text("precious")
+    target.chmod(0o700)
+    before = look(target)
+    made, used = (node(target, {RESTORED: "b.cluster"}, users) for users in ([], [TASK]))
+    with pytest.raises(ArchiveError, match="in use by shop_db"):
+        used.unpack_volume(ASIDE, tar)
+    assert look(target) == before
+    assert made.unpack_volume(ASIDE, tar)
+    kept = tmp_path / "shop_data.before.a"
+    assert look(kept) == before
+    assert kept.stat().st_mode & 0o777 == 0o700
+    assert look(target) == look(tmp_path / "source")
+
+
+@pytest.mark.fault("point2")
+def test_what_was_moved_aside_is_not_overwritten(tar: Path, tmp_path: Path) -> None:
+    target, kept = tmp_path / "_data", tmp_path / "shop_data.before.a"
+    for folder, text in ((target, "newer"), (kept, "precious")):
+        folder.mkdir()
+        (folder / "data").write_text(text)
+    made = node(target, {})
+    with pytest.raises(ArchiveError, match="nothing is overwritten"):
+        made.unpack_volume(ASIDE, tar)
+    assert (look(target)["data"][1], look(kept)["data"][1]) == ("newer", "precious")
 
 
 def test_the_engine_is_started_again_after_a_failed_copy(monkeypatch: pytest.MonkeyPatch) -> None:
