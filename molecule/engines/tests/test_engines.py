@@ -28,7 +28,7 @@ STRIKE = {
 }
 MEND = {
     "stopped": "systemctl start docker",
-    "hung": "kill -CONT $(cat /run/docker.pid)",
+    "hung": "systemctl restart docker",  # as status and doctor say
     "failed": "cp -p /etc/docker/daemon.json.good /etc/docker/daemon.json && "
     "systemctl reset-failed docker.service docker.socket && systemctl start docker",
 }

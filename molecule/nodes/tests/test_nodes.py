@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster, cluster, note, until
+from tests.cluster import PROJECT, Cluster, cluster, note, until
 from tests.life import (
     STACK,
     all_well,
@@ -23,6 +24,7 @@ from tests.life import (
     node_of,
     other_worker,
     play,
+    redis,
 )
 
 pytestmark = pytest.mark.machines
@@ -160,20 +162,20 @@ def labels_of(node: str) -> dict[str, str]:
 def test_a_purge_leaves_the_pin_of_a_node_that_changed_its_group(
     moved: Callable[..., Cluster],
 ) -> None:
-    redis = node_of(f"{STACK}_redis").name
+    holder = node_of(f"{STACK}_redis").name
     down = next(n.name for n in cluster().managers if n not in (node_of("registry"), leader()))
     managers = [n.name for n in cluster().managers if n.name != down]
-    workers = [n.name for n in cluster().workers if n.name != redis]
+    workers = [n.name for n in cluster().workers if n.name != holder]
     cluster().managers[0].run(
         f"docker node update --label-add old=x --label-add shop.db=true {down}"
     )
     purge = ("-e", '{"swarm_purge_labels": true}')
-    run = moved([*managers, redis], [*workers, down]).playbook(
+    run = moved([*managers, holder], [*workers, down]).playbook(
         "site.yml", *credentials(), *purge, meant=[f"node {down}/Labels/(old|shop[.]db)"]
     )
     assert run.code == 0, run.output
-    assert labels_of(redis)[f"{STACK}.redis"] == "true"
-    assert node_of(f"{STACK}_redis").name == redis
+    assert labels_of(holder)[f"{STACK}.redis"] == "true"
+    assert node_of(f"{STACK}_redis").name == holder
     # Nothing is bound to the label of a shop, so it was nobody's pin.
     assert not {"old", "shop.db"} & set(labels_of(down))
     run = cluster().playbook("site.yml")
@@ -183,18 +185,31 @@ def test_a_purge_leaves_the_pin_of_a_node_that_changed_its_group(
 
 @pytest.mark.fault("A11")
 def test_a_pin_that_somebody_took_off_is_not_given_to_another_node() -> None:
-    redis, manager = node_of(f"{STACK}_redis").name, cluster().managers[0]
-    manager.run(f"docker node update --label-rm {STACK}.redis {redis}")
+    holder, manager = node_of(f"{STACK}_redis").name, cluster().managers[0]
+    manager.run(f"docker node update --label-rm {STACK}.redis {holder}")
     refused = cluster().playbook("site.yml")
     assert refused.code != 0, refused.output
-    back = f"docker node update --label-add {STACK}.redis=true {redis}"
+    back = f"docker node update --label-add {STACK}.redis=true {holder}"
     assert back in refused.text
+    # The volume is there, so nobody is believed who says that it is not.
+    lost = cluster().playbook("site.yml", "-e", "data=lost")
+    assert lost.code != 0, lost.output
+    assert back in lost.text
+    # Nor while the machine that has it is off: the machine is what is named first.
+    cluster().lab("off", holder)
+    until(lambda: listed()[holder] == "Down", 60)
+    away = cluster().playbook("site.yml", "-e", "data=lost")
+    cluster().lab("on", holder)
+    until(lambda: listed()[holder] == "Ready", 120)
+    assert f"{holder}: it cannot be reached" in away.text, away.output
+    assert f"It ran on {holder}" in away.text
+    assert f"node_remove.yml -e node={holder} -e dead=true" in away.text
     # What the operator is advised to type.
     manager.run(back)
     until(all_well, 60)
     run = cluster().playbook("site.yml")
     assert (run.code, run.changed) == (0, 0), run.output
-    assert node_of(f"{STACK}_redis").name == redis
+    assert node_of(f"{STACK}_redis").name == holder
 
 
 def roles_seen() -> dict[str, str]:
@@ -215,3 +230,32 @@ def test_a_demotion_below_quorum_is_refused(moved: Callable[..., Cluster]) -> No
     assert run.code != 0
     assert f"{other} must stay a manager" in run.output
     assert kept[other] == "manager"
+
+
+@pytest.mark.fault("point2")
+def test_data_are_moved_to_another_node() -> None:
+    """As docs/nodes.md says; a node that has the data is not removed before, whatever is typed."""
+    old, new, manager = node_of(f"{STACK}_redis"), other_worker(), cluster().managers[0]
+    redis("set kept-by-the-move yes")
+    refused = cluster().playbook(
+        "playbooks/node_remove.yml", "-e", f"node={old.name}", "-e", "data=lost"
+    )
+    assert refused.code != 0, refused.output
+    assert f"{STACK}_redis_data is there" in refused.text
+    volume = f"{STACK}_redis_data"
+    place = f"/var/lib/docker/volumes/{volume}/_data"
+    manager.run(f"docker node update --label-rm {STACK}.redis {old.name}")
+    old.run(f"while docker ps -q --filter volume={volume} | grep -q .; do sleep 1; done")
+    new.run(f"docker volume create --label com.docker.stack.namespace={STACK} {volume}")
+    lab = f"{PROJECT}/bin/lab -i {cluster().inventory} ssh"
+    copy = (
+        f"{lab} {old.name} -- sudo tar -C {place} -c . | "
+        f"{lab} {new.name} -- sudo tar -C {place} -x"
+    )
+    subprocess.run(["sh", "-c", copy], check=True, timeout=120)
+    manager.run(f"docker node update --label-add {STACK}.redis=true {new.name}")
+    until(all_well, 120)
+    assert node_of(f"{STACK}_redis") == new
+    assert "yes" in redis("get kept-by-the-move")
+    run = cluster().playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output

@@ -15,6 +15,7 @@ import pytest
 
 from lab import plan as lab
 from tests.cluster import Node, Run, cluster
+from tests.life import STACK, redis
 
 pytestmark = pytest.mark.machines
 
@@ -162,6 +163,30 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
         doctor = Doctor(tmp_path)
     assert any(said.startswith("w1: /") and "left" in said for said in doctor.said())
     wait_until_well(tmp_path)
+
+
+@pytest.mark.fault("point2")
+def test_what_is_advised_for_a_full_disk_takes_nothing_away(tmp_path: Path) -> None:
+    redis("set kept-by-the-prune yes")
+    volumes = [node.run("docker volume ls -q") for node in cluster().nodes]
+    for node in cluster().nodes:
+        node.run("docker image prune --force")
+    assert [node.run("docker volume ls -q") for node in cluster().nodes] == volumes
+    assert "yes" in redis("get kept-by-the-prune")
+    run = cluster().playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output
+    wait_until_well(tmp_path)
+
+
+@pytest.mark.fault("point2")
+def test_a_service_that_is_forced_keeps_its_data(tmp_path: Path) -> None:
+    redis("set kept-by-the-force yes")
+    for name in ("redis", "frontend", "imagebackend"):
+        cluster().managers[0].run(f"docker service update --detach --force {STACK}_{name}")
+    wait_until_well(tmp_path)
+    assert "yes" in redis("get kept-by-the-force")
+    run = cluster().playbook("site.yml")
+    assert (run.code, run.changed) == (0, 0), run.output
 
 
 def test_a_wrong_clock(tmp_path: Path) -> None:

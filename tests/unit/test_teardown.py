@@ -1,0 +1,52 @@
+"""What a teardown refuses: the stacks of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+# Each row: what host_info listed, the words, and a piece of the refusal ("": it goes on).
+SWARMS: dict[str, tuple[dict[str, Any], list[str], str]] = {
+    "another stack": ({"shop": {}, "registry": {}}, ["-e", "swarm=true"], "the stack mine: shop."),
+    "services of no stack": ({"": {}}, ["-e", "swarm=true"], ": services without a stack."),
+    "this stack alone": ({"mine": {}, "registry": {}}, ["-e", "swarm=true"], ""),
+    "the swarm stays": ({"shop": {}, "mine": {}}, [], ""),
+}
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("stacks", "words", "piece"), SWARMS.values(), ids=SWARMS)
+def test_a_swarm_does_not_end_with_the_stacks_of_others(
+    stacks: dict[str, Any], words: list[str], piece: str, tmp_path: Path
+) -> None:
+    plays = yaml.safe_load((PROJECT / "playbooks/teardown.yml").read_text())
+    name = "Refuse to end a swarm that others use"
+    (task,) = [one for play in plays for one in play.get("tasks", []) if one["name"] == name]
+    play = {
+        "hosts": "m1",
+        "gather_facts": False,
+        "vars": {"__stack": "mine", "__host_info": {"stacks": stacks}},
+        "tasks": [task],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "m1,", "-c", "local", str(tmp_path / "play.yml"), *words],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (2 if piece else 0), done.stdout
+    assert piece in " ".join(done.stdout.split())
