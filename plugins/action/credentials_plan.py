@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
         args: Mapping[str, Any],
         task_vars: Mapping[str, Any],
     ) -> dict[str, dict[str, list[str]]]:
-        """The names of what is here; none without the key of the names. Nothing is made for that."""
+        """The names of what is here; none without their key. Nothing is made for that."""
         there = here.files | set(plan.given)
         if KEY not in there:
             return {}

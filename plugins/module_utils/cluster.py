@@ -440,9 +440,7 @@ def _refuse_removal(name: str, host: Host | None, alive: bool, wishes: Wishes) -
         if not (alive or reached):
             return None
         why = "the swarm lists it as ready" if alive else "the machine itself answers"
-        return (
-            f"{name} is not dead: {why}. Remove it without -e dead=true, or switch it off first."
-        )
+        return f"{name} is not dead: {why}. Remove it without -e dead=true, or switch it off first."
     if host is None:
         return (
             f"{name} is not in the inventory, so nothing can be done on the machine itself. Put it "

@@ -195,7 +195,7 @@ def check_room(case: Case) -> list[Finding]:
         for disk in checkup["disks"]:
             share = disk["free"] / max(1, disk["size"])
             text = f"{disk['path']} has {mebibytes(disk['free'])} left, {share:.0%}"
-            remedy = "docker system df shows what takes it; docker image prune removes nameless images."
+            remedy = "docker system df shows what takes it, docker image prune gives some back."
             if share < 0.03 or disk["free"] < preflight.DISK_MIN:
                 findings.append(error(name, text, remedy))
             elif share < 0.1 or disk["free"] < 2**30:

@@ -498,12 +498,12 @@ def bound_labels(
 
     Something is stored in a volume of Docker's own driver and in a folder of the node, unless it is
     read only. A service that runs on all nodes with the label has no data of which there is one.
-    `nodes` are the ids of those that the tasks were given to, as far back as Swarm keeps tasks.
+    `nodes` are the ids of those that the tasks were given to, the last one first, as far back as
+    Swarm keeps tasks.
     """
-    places: dict[str, set[str]] = {}
-    for task in tasks:
-        if task.get("NodeID"):
-            places.setdefault(task.get("ServiceID", ""), set()).add(task["NodeID"])
+    dated = sorted(tasks, key=lambda task: str(task.get("CreatedAt") or ""), reverse=True)
+    placed = [(task["NodeID"], task.get("ServiceID")) for task in dated if task.get("NodeID")]
+    ids: dict[str, list[str]] = {}
     found: dict[str, dict[str, list[str]]] = {}
     for service in services:
         spec = service["Spec"]
@@ -515,12 +515,15 @@ def bound_labels(
         for text in (template.get("Placement") or {}).get("Constraints") or []:
             match = ON_LABEL.fullmatch(text)
             if match:
-                entry = found.setdefault(match[1], {"services": [], "volumes": [], "nodes": []})
+                entry = found.setdefault(match[1], {"services": [], "volumes": []})
                 entry["services"].append(spec["Name"])
-                entry["nodes"] += places.get(service["ID"], ())
+                ids.setdefault(match[1], []).append(service["ID"])
                 entry["volumes"] += [m["Source"] for m in stores if m["Type"] == "volume"]
     return {
-        label: {kind: sorted(set(names)) for kind, names in found[label].items()}
+        label: {
+            **{kind: sorted(set(names)) for kind, names in found[label].items()},
+            "nodes": list(dict.fromkeys(node for node, service in placed if service in ids[label])),
+        }
         for label in sorted(found)
     }
 

@@ -90,7 +90,8 @@ def _with_nodes(
         address = listed[node_id].get("addr") if node_id in listed else None
         # Of a machine that is off, or was installed anew, only the names can tell.
         for at, one in enumerate(found):
-            if not one.node_id and (one.name == name or one.address == address):
+            same = one.name == name or (address and one.address == address)
+            if same and not one.node_id:
                 found[at] = replace(one, node_id=node_id)
                 break
         else:
@@ -100,47 +101,59 @@ def _with_nodes(
 
 
 def _lost_pin(label: str, entry: Mapping[str, Sequence[str]], machines: list[Machine]) -> LostPin:
-    services, volumes = ", ".join(entry["services"]), entry["volumes"]
-    ran = set(entry.get("nodes", ()))
-    stored = " or ".join(volumes)
-    text = (
-        f"no node carries the label {label} any more, and {services} may run only where it is, "
-        "where the data are. "
-    )
-    have = [one for one in machines if set(one.volumes or ()) & set(volumes)]
-    # A volume of an earlier time is on every node that the service ever ran on.
-    right = [one for one in have if one.node_id in ran] or have
-    had = sorted(one.name for one in machines if one.node_id and one.node_id in ran)
-    command = f"'docker node update --label-add {label}=true NODE' on a manager"
-    if len(right) == 1:
-        command = command.replace("NODE", right[0].name)
-        return LostPin(label, f"{text}{right[0].name} has {stored}: give the label back with "
-                       f"{command}.")  # fmt: skip
-    if right:
-        names = " and ".join(sorted(one.name for one in right))
-        return LostPin(label, f"{text}{names} have {stored}: look which data are right, and give "
-                       f"the label back to that node with {command}.")  # fmt: skip
-    known = f" It ran on {', '.join(had)}." if had else ""
-    if not volumes:
-        return LostPin(label, f"{text}They lie in a folder of the node, which nobody looks for "
-                       f"here.{known} Give the label back to the node that has it with "
-                       f"{command}.")  # fmt: skip
+    stored = " or ".join(entry["volumes"])
+    why, proven = _why_lost(label, stored, entry, machines)
+    services = ", ".join(entry["services"])
+    text = f"no node carries the label {label} any more, and {services} may run only where it is"
+    return LostPin(label, f"{text}, where the data are. {why}", proven)
+
+
+def _why_lost(
+    label: str, stored: str, entry: Mapping[str, Sequence[str]], machines: list[Machine]
+) -> tuple[str, bool]:
+    """(what is known of the data and what to do, whether they are proven to be gone).
+
+    A volume of an earlier time may be on every node that the service ever ran on, so that the last
+    one counts.
+    """
+    back = f"'docker node update --label-add {label}=true NODE' on a manager"
+    by_id = {one.node_id: one for one in machines if one.node_id}
+    last = by_id[entry["nodes"][0]] if entry.get("nodes") else None
+    ran = f"It ran last on {last.name}. " if last else ""
+    if not entry["volumes"]:
+        return (
+            f"{ran}They lie in a folder of the node, which nobody looks for here. Give the label "
+            f"back to the node that has it with {back}."
+        ), False
+    have = [one for one in machines if set(one.volumes or ()) & set(entry["volumes"])]
+    names = ", ".join(sorted(one.name for one in have))
     unseen = [one for one in machines if one.volumes is None and not one.lost]
-    if unseen:
-        names = "; ".join(f"{one.name}: {one.why}" for one in unseen)
-        return LostPin(label, f"{text}No machine that was looked at has {stored}, and not all "
-                       f"were looked at ({names}).{known} Start them, put them into the inventory, "
-                       "and run this again. Only for a machine that will never come back: "
-                       f"playbooks/node_remove.yml -e node={unseen[0].name} -e dead=true.")  # fmt: skip
+    if last in have or (len(have) == 1 and not last and not unseen):
+        name = last.name if last in have and last else names
+        back = back.replace("NODE", name)
+        return f"{name} has {stored}: give the label back with {back}.", False
+    if unseen and (last in unseen or not have):
+        why = "; ".join(f"{one.name}: {one.why}" for one in unseen)
+        first = last if last in unseen and last else unseen[0]
+        older = f"{names} may have older data. " if have else ""
+        return (
+            f"{ran}Nobody could look for {stored} on all machines ({why}). {older}Start them or "
+            "put them into the inventory, and run this again. Only for a machine that will never "
+            f"come back: playbooks/node_remove.yml -e node={first.name} -e dead=true."
+        ), False
+    if have:
+        return (
+            f"{ran}{stored} is on {names}: look which data are right, and give the label back to "
+            f"that node with {back}."
+        ), False
     looked = ", ".join(sorted(one.name for one in machines if one.volumes is not None))
-    if not had:
-        return LostPin(label, f"{text}{looked} were looked at and do not have {stored}, and Swarm "
-                       "does not remember where it was. Put the machine that has it into the "
-                       "inventory, or choose the node where the service begins, empty if its disk "
-                       f"has no such volume: {command}.")  # fmt: skip
-    return LostPin(
-        label,
-        f"{text}It ran on {', '.join(had)}, and no machine has {stored} any more (looked at: "
-        f"{looked}). Add -e data=lost: the service begins empty on another node.",
-        proven=True,
-    )
+    if not last:
+        return (
+            f"{looked} were looked at and do not have {stored}, and Swarm does not remember where "
+            "it was. Put the machine that has it into the inventory, or choose the node where the "
+            f"service begins, empty if its disk has no such volume: {back}."
+        ), False
+    return (
+        f"{ran}No machine has {stored} any more (looked at: {looked}). Add -e data=lost: the "
+        "service begins empty on another node."
+    ), True

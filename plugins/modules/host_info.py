@@ -162,7 +162,7 @@ bound_labels:
   description:
     - Labels that services with data on a node's disk are bound to (C(node.labels.NAME == true)),
       each with its C(services), their C(volumes), and the IDs of the C(nodes) that their tasks were
-      given to, as far back as Swarm keeps tasks.
+      given to, the last one first, as far back as Swarm keeps tasks.
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict

@@ -328,8 +328,8 @@ def test_a_stack_does_not_take_the_only_copy_of_a_secret_with_it(
 ) -> None:
     if files is not None:
         absent = tuple(name for name, value in files.items() if not value)
-        controller.put(leave_out=absent, **{name: v for name, v in files.items() if v})
-    stacks = None if left is None else {}
+        controller.put(None, absent, **{name: v for name, v in files.items() if v})
+    stacks: Any = None if left is None else {}
     # No word gives the salt up.
     words = ("-e", "new_credentials=true")
     done = controller.run(*words, ending=True, stacks=stacks, secrets=left or (), given=given)

@@ -1,4 +1,4 @@
-"""A machine that is called dead is looked at all the same; one that does not answer stops nothing."""
+"""A machine that is called dead is looked at; one that does not answer stops nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What an operator is advised to type: every command is known, with what shows that it is safe.
 
-Commands are collected from the texts of the sources (findings, refusals, reports) and the docs. What
-is said to read only is read here: a command by its name, a playbook by its tasks.
+Commands are collected from the texts of the sources (findings, refusals, reports) and the docs.
+What is said to read only is read here: a command by its name, a playbook by its tasks.
 """
 
 from __future__ import annotations
@@ -176,8 +176,29 @@ PURE = {"add_host", "assert", "async_status", "fail", "meta", "set_fact", *INCLU
 ON_CONTROLLER = {"copy", "file"}
 STATE_READ = {"stack_lock", "stack_release"}  # with state=read
 KEYWORDS = frozenset(
-    "name when vars register tags loop loop_control run_once delegate_to become until retries delay "
-    "check_mode changed_when async poll ignore_unreachable block rescue always".split()
+    [
+        "name",
+        "when",
+        "vars",
+        "register",
+        "tags",
+        "loop",
+        "loop_control",
+        "run_once",
+        "delegate_to",
+        "become",
+        "until",
+        "retries",
+        "delay",
+        "check_mode",
+        "changed_when",
+        "async",
+        "poll",
+        "ignore_unreachable",
+        "block",
+        "rescue",
+        "always",
+    ]
 )
 # A private variable that a playbook sets where it means to do more than look.
 UNLESS_SET = re.compile(r"^(?:not )?(__\w+) [|] default[(](?:false|'')[)](?: != '')?(?= and |$)")
@@ -264,8 +285,11 @@ TASKS: dict[str, tuple[dict[str, Any], bool]] = {
     "a lock": ({"monsterstack.swarm.stack_lock": {"state": "taken"}}, True),
     "the locks": ({"monsterstack.swarm.stack_lock": {"state": "read"}}, False),
     "a lock of a run that means to work": (
-        {"monsterstack.swarm.stack_lock": {"state": "taken"}, "when": "__locking | default('') != '' "
-         "and x"}, False,
+        {
+            "monsterstack.swarm.stack_lock": {"state": "taken"},
+            "when": "__locking | default('') != '' and x",
+        },
+        False,
     ),
     "the same, as this run does": (
         {"monsterstack.swarm.stack_lock": {"state": "taken"}, "when": "__used | default('') != ''"},

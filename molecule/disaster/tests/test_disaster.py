@@ -461,17 +461,18 @@ def test_a_second_archive_goes_into_the_restored_cluster(backups: Path, notes: T
     assert refused.code != 0, refused.output
     assert f"notes_data on w2 holds data that are not from {since.name}" in refused.text
     assert "docker service scale notes_keeper=0" in refused.text
+    assert "-e data=aside" in refused.text
     assert keeps("cat /data/since") == "since"
 
     cluster().node("m1").run("docker service scale notes_keeper=0")
     until(lambda: not cluster().containers("notes_keeper"), 60, "notes_keeper still runs")
-    # As long as the container of the last task is there it holds the volume.
-    remove = "docker volume rm notes_data >/dev/null 2>&1 && echo yes || echo no"
-    until(lambda: cluster().node("w2").run(remove).strip() == "yes", 60, "notes_data is still held")
-    run = notes.run("playbooks/restore.yml", key, f"archive={first}")
+    run = notes.run("playbooks/restore.yml", key, f"archive={first}", "data=aside")
     assert run.code == 0, run.output
     assert f"w2 gets the volume notes_data from {first.name}" in run.text
     assert keeps("cat /data/*") == "first"
+    # Nothing is lost: what was there is beside it.
+    place = f"/var/lib/docker/volumes/notes_data.before.{first.stem}/_data"
+    assert cluster().node("w2").run(f"cat {place}/since").strip() == "since"
     note(SCENARIO, "a second stack's archive into the restored cluster", seconds=run.seconds)
 
 

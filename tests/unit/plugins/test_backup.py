@@ -401,7 +401,7 @@ def test_a_backup_names_the_volumes_of_all_stacks() -> None:
                 },
                 "Placement": {"Constraints": ["node.labels.shop.data == true"]},
             },
-        }
+        },
     }
     nodes = [
         {**one, "labels": {"shop.data": "true"}} if one["id"] == "id-w1" else one for one in THREE

@@ -68,12 +68,16 @@ BOUND: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 @pytest.mark.parametrize(("one", "labels", "volumes"), BOUND.values(), ids=BOUND)
 def test_bound_labels(one: dict[str, Any], labels: list[str], volumes: list[str]) -> None:
     # A task that no node could take has none; one of a node that was removed still names it.
-    tasks = [{"ServiceID": "s1", "NodeID": "old"}, {"ServiceID": "s1"}, {"ServiceID": "s2",
-             "NodeID": "other"}]  # fmt: skip
+    tasks = [
+        {"ServiceID": "s1", "NodeID": "old", "CreatedAt": "2026-11-26T10:00:00.5Z"},
+        {"ServiceID": "s1", "NodeID": "new", "CreatedAt": "2026-11-27T10:00:00.25Z"},
+        {"ServiceID": "s1", "CreatedAt": "2026-11-27T10:00:01Z"},
+        {"ServiceID": "s2", "NodeID": "other", "CreatedAt": "2026-11-27T10:00:02Z"},
+    ]
     found = host.bound_labels([one], tasks)
     assert list(found) == labels
     assert all(
-        entry == {"services": ["monsterstack_redis"], "volumes": volumes, "nodes": ["old"]}
+        entry == {"services": ["monsterstack_redis"], "volumes": volumes, "nodes": ["new", "old"]}
         for entry in found.values()
     )
 
@@ -105,11 +109,12 @@ def test_pins_of_a_folder(text: str, labels: list[str], read: bool) -> None:
 
 def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
     """A host in the cluster as host_info says it, and its node as /nodes lists it."""
+    address = f"192.0.2.{ord(name[0]) + int(name[1])}"
     node = {
         "ID": f"id-{name}",
         "Spec": {"Role": role, "Availability": "active", "Labels": labels},
         "Description": {"Hostname": name},
-        "Status": {"State": "ready", "Addr": f"192.0.2.{'m1 w1 w2'.index(name)}"},
+        "Status": {"State": "ready", "Addr": address},
         "ManagerStatus": {"Leader": True, "Reachability": "reachable"} if name == "m1" else None,
     }
     answer = {
@@ -128,7 +133,7 @@ def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
         "volumes": [],
         "bound_labels": {},
     }
-    return Host(name, f"{role}s", node["Status"]["Addr"], info), node
+    return Host(name, f"{role}s", address, info), node
 
 
 def plan(
@@ -140,16 +145,20 @@ def plan(
     away: tuple[str, ...] = (),
     unmounted: tuple[str, ...] = (),
 ) -> Plan:
-    """The plan for m1, w1 and w2 with these labels, services, volumes, and nodes of their tasks.
+    """The plan for m1, w1 and w2 with these labels, services and volumes.
 
-    `away` are hosts that cannot be reached and that the swarm calls down.
+    `ran_on` are the nodes of the services' tasks, the last one first. `away` are hosts
+    that cannot be reached and that the swarm calls down.
     """
     made = [machine(name, "manager" if name[0] == "m" else "worker", **labels.get(name, {}))
             for name in ("m1", "w1", "w2")]  # fmt: skip
     for one, node in made:
         node["Status"]["State"] = "down" if one.name in away else "ready"
     listed = [host.summarise_node(node) for _host, node in made]
-    tasks = [{"ServiceID": "s1", "NodeID": node_id} for node_id in ran_on]
+    tasks = [
+        {"ServiceID": "s1", "NodeID": node_id, "CreatedAt": f"2026-11-27T10:00:0{at}Z"}
+        for at, node_id in enumerate(reversed(ran_on))
+    ]
     for one, _node in made:
         info: Any = one.info
         info["volumes"] = (volumes or {}).get(one.name, [])
@@ -218,19 +227,32 @@ BACK = "docker node update --label-add monsterstack.redis=true"
 # advised. It is accepted where it is advised, and nowhere else.
 LOST: dict[str, tuple[Wishes, dict[str, Any], list[str], bool]] = {
     "one has the volume": (
-        PIN, {"volumes": {"w2": VOLUME, "w1": ["other"]}, "ran_on": ("id-w1",)},
+        PIN, {"volumes": {"w2": VOLUME, "w1": ["other"]}, "ran_on": ("id-w2",)},
         ["no node carries the label monsterstack.redis", "w2 has monsterstack_redis_data",
          f"{BACK} w2"], False,
     ),
     "an earlier one has it too": (
-        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}, "ran_on": ("id-w2",)}, [f"{BACK} w2"], False
+        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}, "ran_on": ("id-w2", "id-w1")},
+        [f"{BACK} w2"], False,
+    ),
+    "only an earlier one has it, the last one is off": (
+        PIN, {"volumes": {"w2": VOLUME}, "ran_on": ("id-w1", "id-w2"), "away": ("w1",)},
+        ["w1: it cannot be reached", "w2 may have older data", "-e node=w1 -e dead=true"], False,
+    ),
+    "only an earlier one has it, the last one has lost it": (
+        PIN, {"volumes": {"w2": VOLUME}, "ran_on": ("id-w1", "id-w2")},
+        ["ran last on w1", "is on w2: look which data are right", f"{BACK} NODE"], False,
     ),
     "two have it": (
-        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}}, ["w1 and w2 have", f"{BACK} NODE"], False
+        PIN, {"volumes": {"w2": VOLUME, "w1": VOLUME}},
+        ["is on w1, w2: look which", f"{BACK} NODE"], False,
+    ),
+    "one has it, and nobody knows where it was": (
+        PIN, {"volumes": {"w2": VOLUME}}, [f"{BACK} w2"], False
     ),
     "the one that had it is off": (
         PIN, {"ran_on": ("id-w1",), "away": ("w1",)},
-        ["not all were looked at (w1: it cannot be reached)", "Start them",
+        ["on all machines (w1: it cannot be reached)", "Start them",
          "never come back: playbooks/node_remove.yml -e node=w1 -e dead=true."], False,
     ),
     "another one is off": (
@@ -242,7 +264,7 @@ LOST: dict[str, tuple[Wishes, dict[str, Any], list[str], bool]] = {
     ),
     "somebody removed its node": (
         PIN, {"ran_on": ("gone1",)},
-        ["gone1: Swarm lists it no more", "put them into the inventory",
+        ["gone1: Swarm lists it no more", "put them into",
          "-e node=gone1 -e dead=true"], False,
     ),
     "nobody knows where it was": (
@@ -250,20 +272,21 @@ LOST: dict[str, tuple[Wishes, dict[str, Any], list[str], bool]] = {
     ),
     "a folder": (
         PIN, {"services": [FOLDER], "ran_on": ("id-w1",)},
-        ["a folder of the node", "It ran on w1.", f"{BACK} NODE"], False,
+        ["a folder of the node", "It ran last on w1.", f"{BACK} NODE"], False,
     ),
     "all were looked at": (
-        PIN, {"ran_on": ("id-w1",)}, ["It ran on w1", "looked at: m1, w1, w2", "-e data=lost"], True
+        PIN, {"ran_on": ("id-w1",)},
+        ["It ran last on w1", "looked at: m1, w1, w2", "-e data=lost"], True,
     ),
     "the one that had it is given up": (
         GIVEN_UP, {"ran_on": ("id-w1",), "away": ("w1",)}, ["looked at: m1, w2)"], True
     ),
     "a node that was removed is given up": (
-        replace(GIVEN_UP, remove=["gone1"]), {"ran_on": ("gone1",)}, ["It ran on gone1"], True
+        replace(GIVEN_UP, remove=["gone1"]), {"ran_on": ("gone1",)}, ["It ran last on gone1"], True
     ),
     "given up, and another one has it": (
         GIVEN_UP, {"ran_on": ("id-w1",), "away": ("w1",), "volumes": {"w2": VOLUME}},
-        [f"{BACK} w2"], False,
+        ["is on w2: look which", f"{BACK} NODE"], False,
     ),
 }  # fmt: skip
 
