@@ -263,7 +263,7 @@ def _plan_pins(
         *(pins.Machine(name, lost=True) for name in gone if name not in names),
     ]
     for lost in pins.lost_pins(wishes.pins, bound, listed, machines):
-        if wishes.lose_data and lost.proven:
+        if wishes.lose_data and lost.proven and wishes.labels:
             plan.notices.append(
                 f"{lost.label} goes to another node, where what it stands for is empty."
             )

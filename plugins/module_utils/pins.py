@@ -154,6 +154,6 @@ def _why_lost(
             f"service begins, empty if its disk has no such volume: {back}."
         ), False
     return (
-        f"{ran}No machine has {stored} any more (looked at: {looked}). Add -e data=lost: the "
-        "service begins empty on another node."
+        f"{ran}No machine has {stored} any more (looked at: {looked}). Say so to site.yml or "
+        "node_remove.yml with -e data=lost: the service begins empty on another node."
     ), True

@@ -308,8 +308,10 @@ def test_a_pin_that_no_node_has_does_not_go_to_another(
     moved = "monsterstack.redis goes to another node, where what it stands for is empty."
     assert (moved in obeyed.notices) == advised
     # Who sets no labels goes on, and says so.
-    other = plan(replace(wishes, labels=False), {}, **given)
-    assert (other.errors, [text for text in other.notices if text in errors]) == ([], errors)
+    for word in (False, True):
+        other = plan(replace(wishes, labels=False, lose_data=word), {}, **given)
+        assert (other.errors, [text for text in other.notices if text in errors]) == ([], errors)
+        assert moved not in other.notices
 
 
 @pytest.mark.fault("A11")
