@@ -445,6 +445,21 @@ class Node:
         os.chown(place, kept.st_uid, kept.st_gid)
         place.chmod(kept.st_mode & 0o7777)
 
+    def made_anew(self, body: dict[str, Any], seconds: float = 60) -> None:
+        """An empty volume with its labels, which cannot be changed: a later run knows by them what
+        was put back. Containers of tasks that have ended hold it until Swarm removes them."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                self.engine.delete(f"/volumes/{body['Name']}")
+            except EngineError as error:
+                if error.status != 409 or time.monotonic() > end:
+                    raise
+                time.sleep(1)
+            else:
+                self.engine.post("/volumes/create", body)
+                return
+
     def unpack_volume(self, volume: dict[str, Any], source: Path) -> bool:
         """One volume; False when an earlier run did it. What else it holds is moved aside."""
         body = {"Name": volume["name"], "Labels": volume["labels"]}
@@ -468,6 +483,8 @@ class Node:
             )
         if not fresh.exists() and any(target.iterdir()):
             self.move_aside(volume, target)
+        if not same and not any(target.iterdir()) and not there.get("Options"):
+            self.made_anew(body)
         for old in target.iterdir():
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
         fresh.mkdir(mode=0o700)

@@ -466,13 +466,18 @@ def test_a_second_archive_goes_into_the_restored_cluster(backups: Path, notes: T
 
     cluster().node("m1").run("docker service scale notes_keeper=0")
     until(lambda: not cluster().containers("notes_keeper"), 60, "notes_keeper still runs")
-    run = notes.run("playbooks/restore.yml", key, f"archive={first}", "data=aside")
+    words = (key, f"archive={since}", "data=aside")
+    run = notes.run("playbooks/restore.yml", *words)
     assert run.code == 0, run.output
-    assert f"w2 gets the volume notes_data from {first.name}" in run.text
-    assert keeps("cat /data/*") == "first"
-    # Nothing is lost: what was there is beside it.
-    place = f"/var/lib/docker/volumes/notes_data.before.{first.stem}/_data"
+    assert f"w2 gets the volume notes_data from {since.name}" in run.text
+    assert keeps("cat /data/note /data/since").split() == ["first", "since"]
+    # Nothing is lost: what was there is beside it, also when the same is typed again.
+    place = f"/var/lib/docker/volumes/notes_data.before.{since.stem}/_data"
+    keeps("echo newer >/data/since")
+    twice = notes.run("playbooks/restore.yml", *words)
+    assert twice.code == 0, twice.output
     assert cluster().node("w2").run(f"cat {place}/since").strip() == "since"
+    assert keeps("cat /data/since") == "newer"
     note(SCENARIO, "a second stack's archive into the restored cluster", seconds=run.seconds)
 
 

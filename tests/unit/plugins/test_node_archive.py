@@ -43,6 +43,12 @@ class Volumes:
             return self._answer
         raise EngineError(404, "no such volume")
 
+    def delete(self, path: str) -> None:
+        assert path == "/volumes/shop_data"
+        folder = Path(self._answer["Mountpoint"])
+        assert not any(folder.iterdir()), "only an empty volume is made anew"
+        self._answer["Labels"] = None
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         assert path == "/volumes/create"
         if body["Name"] != "shop_data":
@@ -199,6 +205,9 @@ def test_data_are_moved_aside_and_nothing_is_removed(tar: Path, tmp_path: Path) 
     assert look(kept) == before
     assert kept.stat().st_mode & 0o777 == 0o700
     assert look(target) == look(tmp_path / "source")
+    # Typed again: it is known by its label.
+    assert not made.unpack_volume(ASIDE, tar)
+    assert look(kept) == before
 
 
 @pytest.mark.fault("point2")
