@@ -305,6 +305,29 @@ def test_no_loop_chooses_the_files_of_tasks() -> None:
     assert not chosen
 
 
+def texts_in(part: Any) -> Iterator[str]:
+    """Every text in a YAML document."""
+    if isinstance(part, str):
+        yield part
+    for inner in (
+        part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    ):
+        yield from texts_in(inner)
+
+
+@pytest.mark.fault("C1")
+def test_no_line_break_is_printed_as_two_letters() -> None:
+    """A line break in Jinja's quotes is one only in a text that YAML has in double quotes."""
+    letters = [
+        f"{path}: {text}"
+        for path in YAML_FILES
+        if path.parts[0] in ("roles", "playbooks")
+        for text in texts_in(load(str(path)))
+        if "{{" in text and r"\n" in text
+    ]
+    assert not letters
+
+
 @pytest.mark.fault("A2")
 def test_no_task_posts_a_part_of_the_swarms_settings() -> None:
     """docker_swarm posts what it is given as the whole: only where a swarm is made, by init.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
@@ -35,6 +35,9 @@ GONE = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 UNDER_WAY = ("updating", "rollback_started")
 # Seconds that tasks must have been running of which no health check says more than that they run.
 BLIND_SETTLE = 10.0
+# Seconds after which what was not updated is believed to find no place: a node that comes back is
+# given tasks at once.
+PLACE_SECONDS = 30.0
 # How often a task must have ended by itself, and in how many seconds, to be called ill though it
 # may run at this moment.
 ILL_ENDS, ILL_SECONDS = 2, 600.0
@@ -72,6 +75,8 @@ class Result:
     update_state: str | None = None
     last_error: str | None = None
     failed_task: str | None = None
+    # Every task that is missing waits for a place.
+    placeless: bool = False
 
     @property
     def digest(self) -> str | None:
@@ -90,7 +95,8 @@ class Watch:
     themselves, all must have been running for the update's monitor time, whatever Swarm says: it
     may have called an update completed before it heard of them. The same holds for what has no
     health check, at least BLIND_SETTLE. `max_failures` of one slot are enough to give up once
-    `patience` (seconds since the start) is over: a task may have to wait for another service.
+    `patience` (seconds since the start) is over: a task may have to wait for another service. What
+    was not updated and has had no place for PLACE_SECONDS waits for a node that is away.
     """
 
     stack: str
@@ -104,6 +110,7 @@ class Watch:
     _reasons: dict[str, str] = field(default_factory=dict)
     _since: dict[str, tuple[str, float]] = field(default_factory=dict)
     _moving: set[str] = field(default_factory=set)
+    _placeless: dict[str, float] = field(default_factory=dict)
 
     def look(self, snapshot: Snapshot) -> dict[str, Result]:
         """The verdicts as they are now, by short service name."""
@@ -161,7 +168,7 @@ class Watch:
             settle = max(settle, _monitor(service))
         if blind:
             settle = max(settle, _monitor(service), BLIND_SETTLE)
-        return judge(
+        found = judge(
             service,
             tasks,
             current,
@@ -173,6 +180,11 @@ class Watch:
             doubted=worst > 0,
             blind=blind,
         )
+        if not (unchanged and found.placeless):
+            self._placeless.pop(name, None)
+        elif snapshot.now - self._placeless.setdefault(name, snapshot.now) >= PLACE_SECONDS:
+            found = replace(found, final=True)
+        return found
 
     def _since_deployed(self, name: str, service: Api) -> float:
         """From when on a task can be one of this release: the watch begins a little later."""
@@ -287,6 +299,7 @@ def _unfinished(
     stuck = [t for t in open_slots.values() if t["Status"]["State"] == "pending" and _error(t)]
     if stuck:
         found: Result = result("pending", False, f"waits for a place: {_error(stuck[0])}")
+        found = replace(found, placeless=len(stuck) == len(open_slots))
     elif any(slot in failed_slots for slot in open_slots):
         found = result("failed", False, "its tasks fail")
     elif old and not open_slots:

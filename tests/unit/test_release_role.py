@@ -136,6 +136,18 @@ def test_what_answers_wrongly_is_no_good_release(tmp_path: Path) -> None:
     assert "was put back" in done.output
 
 
+@pytest.mark.fault("C1")
+def test_each_service_has_a_line_of_its_own(tmp_path: Path) -> None:
+    report = ["web: pending, 0/1", "db: converged, 1/1"]
+    bad = {**GOOD, "verdict": "pending", "report": report}
+    quiet = {"deploy_needed": False, "plan": {"web": {"action": "unchanged"}}}
+    done = released(tmp_path, {"monsterstack.swarm.stack_verdict": [({}, bad)]}, plan=quiet)
+    assert done.code == 2, done.output
+    lines = [line.strip() for line in done.output.splitlines()]
+    assert lines.count(report[0]) == lines.count(report[1]) == 1, done.output
+    assert "\\n" not in done.output
+
+
 PACED = '{"services": {"web": {"deploy": {"update_config": {"delay": "45s"}}}}}\n'
 CANARY = {"seconds": 45, "probe": {"folder": "/nowhere"}}
 
