@@ -6,6 +6,7 @@ whatever is typed after the message is safe.
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -142,7 +143,33 @@ def test_a_silent_engine(struck: tuple[Node, str], healthy: dict[str, float]) ->
         # What has all of its tasks on that node is not there, and the verdict may say so.
         assert not any(others) or holds_data, run.output
     assert states(without(victim)) == before
+    if how == "hung":
+        tag = other_tag()
+        run, figures["rolling_update"] = timed("rolling_update.yml", "-e", f"tag={tag}")
+        note(SCENARIO, f"{victim.name} {how}", **figures)
+        assert f"release {tag}: converged" in run.text, run.output
+        assert "0 failed" in run.text, run.output
+        assert states(without(victim)) == before
+        # What is pinned to that node is not there, and was not before: named, nothing is undone.
+        assert run.code == 0 or f"{victim.name}" in run.text, run.output
     assert_in_time(figures, healthy)
+
+
+def other_tag() -> str:
+    """Of the two releases whose images are there the one that does not run."""
+    image = cluster_service("frontend")["TaskTemplate"]["ContainerSpec"]["Image"]
+    return "1.0" if ":1.1@" in image else "1.1"
+
+
+def cluster_service(name: str) -> dict[str, Any]:
+    """A service's Spec from a manager that answers."""
+    for node in cluster().managers:
+        try:
+            found = node.docker(f"service inspect monsterstack_{name}")
+        except (AssertionError, subprocess.TimeoutExpired):
+            continue
+        return found[0]["Spec"]  # type: ignore[no-any-return]
+    raise AssertionError("no manager answers")
 
 
 def assert_in_time(figures: dict[str, float], healthy: dict[str, float]) -> None:
