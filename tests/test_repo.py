@@ -369,6 +369,17 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 
 @pytest.mark.fault("C1")
+def test_the_table_of_faults_names_tests_that_there_are() -> None:
+    named = re.findall(r"(test_\w+\.py)::(test_\w+)", text_of(Path("docs/faults.md")))
+    there: dict[str, list[str]] = {}
+    for folder in ("tests", "molecule"):
+        for path in (ROOT / folder).glob("**/test_*.py"):
+            found = re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
+            there[path.name] = there.get(path.name, []) + found
+    assert len(named) > 100
+    assert not [f"{file}::{name}" for file, name in named if name not in there.get(file, [])]
+
+
 def test_text_for_people_has_one_owner() -> None:
     """A callback shows a text of many lines as one JSON string; monsterstack.swarm.say does not."""
     wrong = []
