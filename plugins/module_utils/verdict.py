@@ -180,7 +180,12 @@ class Watch:
             doubted=worst > 0,
             blind=blind,
         )
-        if not (unchanged and found.placeless):
+        # Beside an update a place may be free again in a moment.
+        quiet = all(
+            self._untouched(short_name(self.stack, one["Spec"]["Name"]), one)
+            for one in snapshot.services
+        )
+        if not (quiet and found.placeless):
             self._placeless.pop(name, None)
         elif snapshot.now - self._placeless.setdefault(name, snapshot.now) >= PLACE_SECONDS:
             found = replace(found, final=True)

@@ -584,32 +584,31 @@ def test_seconds_of_a_final_verdict_stand_still() -> None:
 
 
 HOMELESS = task("b", "pending", slot=2, node="", err="no suitable node (1 node not available)")
-# Whether the service was updated, its second task at each look, whether the last look is the last.
-PLACES: dict[str, tuple[bool, list[dict[str, Any]], bool]] = {
-    "untouched": (False, [HOMELESS] * 3, True),
-    "updated": (True, [HOMELESS] * 3, False),
-    "not for long": (False, [HOMELESS] * 2, False),
-    "now and then": (False, [HOMELESS, GOOD[1], HOMELESS], False),
-    "it has a place and starts": (
-        False,
-        [task("b", "preparing", slot=2)] * 3,
-        False,
-    ),
+# Which services were updated, web's second task at each look, whether the last look is the last.
+PLACES: dict[str, tuple[set[str], list[dict[str, Any]], bool]] = {
+    "none": (set(), [HOMELESS] * 3, True),
+    "it": ({"web"}, [HOMELESS] * 3, False),
+    "another, whose old tasks give their room back": ({"db"}, [HOMELESS] * 3, False),
+    "not for long": (set(), [HOMELESS] * 2, False),
+    "now and then": (set(), [HOMELESS, GOOD[1], HOMELESS], False),
+    "it has a place and starts": (set(), [task("b", "preparing", slot=2)] * 3, False),
 }
 
 
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize(("updated", "seconds", "final"), PLACES.values(), ids=PLACES)
 def test_nobody_waits_for_a_node_that_is_away_and_that_nothing_here_brings_back(
-    updated: bool, seconds: list[dict[str, Any]], final: bool
+    updated: set[str], seconds: list[dict[str, Any]], final: bool
 ) -> None:
-    here = service()
-    before = {} if updated else {"web": here["Version"]["Index"]}
-    watch = Watch("shop", before=before, started=NOW - 60)
+    web, db = service(), {**service(), "ID": "other"}
+    db["Spec"] = {**db["Spec"], "Name": "shop_db"}
+    before = {name: 6 if name in updated else 7 for name in ("web", "db")}
+    watch = Watch("shop", before=before, wanted=["web"], started=NOW - 60)
     for at, second in enumerate(seconds):
         tasks = [GOOD[0], second]
         current = frozenset(one["ID"] for one in tasks)
-        found = watch.look(Snapshot([here], tasks, current, NODES, NOW - 60 + 16 * at))["web"]
+        snapshot = Snapshot([web, db], tasks, current, NODES, NOW - 60 + 16 * at)
+        found = watch.look(snapshot)["web"]
     assert (found.verdict, found.final) == ("pending", final)
 
 
