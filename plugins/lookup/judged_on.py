@@ -12,7 +12,8 @@ short_description: The hosts of the play that judges the command line
 description:
   - Is C(localhost), and with C(--limit) all that the limit leaves, since plays on C(localhost) are
     passed over then.
-  - Refuses C(--start-at-task) and C(--skip-tags always), which pass over the tasks that judge.
+  - Refuses C(--start-at-task) and C(--skip-tags) with C(always), C(tagged) or C(all), which pass
+    over the tasks that judge.
 options:
   _terms:
     description: None.
@@ -49,9 +50,10 @@ class LookupModule(LookupBase):
                 "--start-at-task passes over the tasks that look at the hosts, which all others "
                 "need. Leave it away: a run that was interrupted can be typed again as it was."
             )
-        if "always" in (given.get("skip_tags") or ()):
+        # Ansible's own words for many tasks, those that judge among them.
+        for tag in {"always", "tagged", "all"} & set(given.get("skip_tags") or ()):
             raise AnsibleOptionsError(
-                "--skip-tags always passes over the tasks that look at the hosts, which all others "
+                f"--skip-tags {tag} passes over the tasks that look at the hosts, which all others "
                 "need. Leave it away."
             )
         return ["all:localhost" if given.get("subset") else "localhost"]

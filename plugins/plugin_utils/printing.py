@@ -24,12 +24,12 @@ def say(display: Any, text: Any) -> dict[str, Any]:
     return {"changed": False, "msg": headline(lines), "lines": lines}
 
 
-def refuse(display: Any, findings: Sequence[Any] | str, /, **more: Any) -> dict[str, Any]:
+def refuse(display: Any, said: Sequence[Any] | str, /, **more: Any) -> dict[str, Any]:
     """The result of a task that fails, with a one-line `msg` and the findings as a list.
 
     Several lines are printed as such; a single one is printed by Ansible itself.
     """
-    lines = as_lines(findings)
+    lines = as_lines(said)
     if len(lines) > 1:
         _print(display, lines)
     # What else the result has goes first: it may be a module's own result, with its own words.

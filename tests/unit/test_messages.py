@@ -64,8 +64,9 @@ def play(folder: Path, callback: str, playbook: str) -> subprocess.CompletedProc
 def test_what_a_module_found_beside_its_lines_is_kept() -> None:
     """A module that fails has a list of findings itself (http_smoke, stack_verdict)."""
     lines = ["a", "b"]
-    failed = {"failed": True, "msg": "a (and 1 more line)", "findings": lines, "wrong": False}
-    assert refuse(Display(), lines, **failed) == {**failed, "changed": False}
+    module = {"failed": True, "msg": "a (and 1 more line)", "findings": lines, "wrong": False}
+    result = refuse(Display(), lines, **module)
+    assert result == {**module, "changed": False}
 
 
 @pytest.mark.parametrize("callback", ["default", "minimal", "oneline"])

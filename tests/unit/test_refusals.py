@@ -282,8 +282,12 @@ def test_options_that_leave_out_the_judges(
 
 @pytest.mark.parametrize(
     "options",
-    [["--start-at-task", "Log in at the registry"], ["--skip-tags", "always"]],
-    ids=lambda value: value[0],
+    [
+        ["--start-at-task", "Log in at the registry"],
+        ["--skip-tags", "always"],
+        ["--skip-tags", "tagged"],
+    ],
+    ids=lambda value: value[1],
 )
 @pytest.mark.fault("C2")
 def test_options_that_pass_over_every_judge(tmp_path: Path, options: list[str]) -> None:
