@@ -50,3 +50,35 @@ def test_a_swarm_does_not_end_with_the_stacks_of_others(
     )
     assert done.returncode == (2 if piece else 0), done.stdout
     assert piece in " ".join(done.stdout.split())
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize("removed", [False, True], ids=["nobody removed it", "a manager did"])
+def test_neither_volumes_nor_swarm_go_where_no_manager_removed_the_stack(
+    removed: bool, tmp_path: Path
+) -> None:
+    """The play that refuses is passed over where the survey found no manager, or was skipped."""
+    plays = yaml.safe_load((PROJECT / "playbooks/teardown.yml").read_text())
+    (play,) = [one for one in plays if one["name"] == "Remove its volumes"]
+    first = play["tasks"][0]
+    known = {"groups": "swarm_primary", "__stack_removed": {}} if removed else {}
+    primary = {"name": "The manager", "ansible.builtin.add_host": {"name": "m1", **known}}
+    shown = {
+        "hosts": "m1",
+        "gather_facts": False,
+        "vars": {"__stack": "mine"},
+        "tasks": [primary, first],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([shown]))
+    done = subprocess.run(
+        ["ansible-playbook", "-i", "m1,", "-c", "local", str(tmp_path / "play.yml")],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (0 if removed else 2), done.stdout
+    assert ("neither volumes nor the swarm" in " ".join(done.stdout.split())) == (not removed)
