@@ -269,14 +269,15 @@ def plan_restore(
     for host in hosts:
         if host.info is None:
             plan.errors.append(f"{host.name} cannot be reached: a restore needs all hosts.")
-        elif host.member and host.cluster_id != cluster:
+        elif (host.member or host.asleep) and host.cluster_id != cluster:
             plan.errors.append(
                 f"{host.name} is in the swarm {host.cluster_id}, and a restore needs machines that "
                 "are in none. Take another machine, or take this one out of its swarm in good "
                 "order, with that swarm's inventory: playbooks/node_remove.yml "
                 f"-e node={host.name}."
             )
-    mine = [host for host in hosts if host.member and host.cluster_id == cluster]
+    # Whose engine is only stopped has its part of the swarm on the disk.
+    mine = [h for h in hosts if (h.member or h.asleep) and h.cluster_id == cluster]
     _choose(plan, newest, by_hostname, mine)
     nodes = newest.manifest["nodes"]
     if plan.resumed:
@@ -331,12 +332,16 @@ def _unlike(archives: Sequence[Archive]) -> list[str]:
 def _choose(
     plan: RestorePlan, newest: Archive, by_hostname: Mapping[str, Host], mine: Sequence[Host]
 ) -> None:
-    """The manager that gets the state, or that has it already."""
+    """The manager that gets the state, or that has it already.
+
+    It is made a cluster of one only where nobody else has a part of that swarm: there is never a
+    second one under the same id.
+    """
     cluster, copied_from = newest.manifest["cluster_id"], newest.manifest["copied_from"]
     chosen = by_hostname.get(copied_from)
     # An earlier archive may have been restored onto another manager.
     leading = [h for h in mine if h.group == "managers" and _leads(h)]
-    if leading and (chosen is None or chosen not in mine):
+    if leading and (chosen not in mine or not _leads(chosen)):
         plan.target, plan.resumed = leading[0].name, True
     elif chosen is None or chosen.group != "managers":
         plan.errors.append(
@@ -346,6 +351,15 @@ def _choose(
     else:
         plan.target, plan.resumed = chosen.name, chosen in mine
         plan.force = not _leads(chosen)
+        others = [host.name for host in mine if host is not chosen]
+        if plan.resumed and plan.force and others:
+            plan.errors.append(
+                f"{chosen.name} is in the swarm {cluster} and sees no leader, and "
+                f"{', '.join(others)} may have it too: a cluster of one made out of {chosen.name} "
+                "would be a second one under the same id. Start the other managers and run "
+                "site.yml; if they are lost: playbooks/recover_quorum.yml "
+                f"-e survivor={chosen.name}."
+            )
     if mine and not plan.resumed:
         plan.errors.append(_refuse_left(mine, cluster))
 
@@ -371,8 +385,8 @@ def _refuse_left(left: Sequence[Host], cluster_id: str) -> str:
     return f"{text}Run 'docker swarm leave --force' there; their volumes stay."
 
 
-def _leads(host: Host) -> bool:
-    return any(node["leader"] for node in host.swarm.get("nodes") or [])
+def _leads(host: Host | None) -> bool:
+    return host is not None and any(node["leader"] for node in host.swarm.get("nodes") or [])
 
 
 def _check_stacks(

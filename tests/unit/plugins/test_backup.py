@@ -42,8 +42,9 @@ def host(
     cluster: str | None = "A",
     hostname: str = "",
     reached: bool = True,
+    engine: str = "running",
 ) -> Host:
-    facts = machine(name, cluster, nodes) | {"hostname": hostname or name}
+    facts = machine(name, cluster, nodes, engine=engine) | {"hostname": hostname or name}
     group = "managers" if name.startswith("m") else "workers"
     return Host(name, group, "192.0.2.1", facts if reached else None)
 
@@ -417,21 +418,52 @@ def test_a_backup_names_the_volumes_of_all_stacks() -> None:
 
 
 ONE = [node("m2", leader=True)]
-# Each row: what m2 sees of the archive's swarm, whether it has to be forced.
-RESUMED: dict[str, tuple[list[dict[str, Any]], bool]] = {
-    "no quorum yet": ([], True),
-    "it leads": (ONE, False),
+PAIR = [node("m1", leader=True), node("m3")]
+AWAY = [host("m1", cluster=None), host("w1", cluster=None)]
+# Each row: the hosts (the archive is of m2), who has the state already, whether it has to be forced.
+RESUMED: dict[str, tuple[list[Host], str, bool]] = {
+    "no quorum yet": ([*AWAY, host("m2")], "m2", True),
+    "its engine is stopped": ([*AWAY, host("m2", engine="stopped")], "m2", True),
+    "it leads": ([*AWAY, host("m2", ONE)], "m2", False),
+    "others lead, and it is cut off": (
+        [host("m1", PAIR), host("m2"), host("m3", PAIR), host("w1")],
+        "m1",
+        False,
+    ),
+    "others lead, and its engine is stopped": (
+        [host("m1", PAIR), host("m2", engine="stopped"), host("m3", PAIR), host("w1")],
+        "m1",
+        False,
+    ),
 }
 
 
-@pytest.mark.parametrize(("nodes", "force"), RESUMED.values(), ids=RESUMED)
-def test_resumed(nodes: list[dict[str, Any]], force: bool) -> None:
-    hosts = [host("m1", cluster=None), host("m2", nodes), host("w1", cluster=None)]
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize(("hosts", "target", "force"), RESUMED.values(), ids=RESUMED)
+def test_resumed(hosts: list[Host], target: str, force: bool) -> None:
     there = {"w1": [found("shop_data", SHOP_NAME)], "m1": [found("registry_data", SHOP_NAME)]}
     plan = restore(hosts, SHOP, there=there)
     assert plan.errors == []
-    assert (plan.resumed, plan.force, plan.steps) == (True, force, [])
+    assert (plan.target, plan.resumed, plan.force, plan.steps) == (target, True, force, [])
     assert "no data are overwritten" in plan.notices[0]
+
+
+# Each row: who else has a part of the swarm of which m2 sees no leader.
+BESIDE: dict[str, Host] = {
+    "a manager without a leader": host("m1"),
+    "a manager whose engine is stopped": host("m1", engine="stopped"),
+    "a worker": host("w1"),
+}
+
+
+@pytest.mark.fault("A12", "point2")
+@pytest.mark.parametrize("other", BESIDE.values(), ids=BESIDE)
+def test_no_second_swarm_is_made_beside_one_that_may_live(other: Host) -> None:
+    rest = [one for one in AWAY if one.name != other.name]
+    there = {"w1": [found("shop_data", SHOP_NAME)], "m1": [found("registry_data", SHOP_NAME)]}
+    (said,) = restore([*rest, other, host("m2")], SHOP, there=there).errors
+    assert f"m2 is in the swarm A and sees no leader, and {other.name} may have it too" in said
+    assert "playbooks/recover_quorum.yml -e survivor=m2" in said
 
 
 @pytest.mark.fault("A12")
@@ -456,6 +488,16 @@ LEFT: dict[str, tuple[list[Host], list[str], bool]] = {
             "playbooks/recover_quorum.yml -e survivor=m1",
             "copy it away (cp -a /var/lib/docker/swarm /root/), and let",
         ],
+        False,
+    ),
+    "a manager of it whose engine is stopped": (
+        [host("m1", engine="stopped"), host("m2", cluster=None), host("w1", cluster=None)],
+        ["m1 may have its state, which is newer than the archive"],
+        False,
+    ),
+    "a host of another swarm whose engine is stopped": (
+        [*fresh("m1", "m2"), host("w1", cluster="B", engine="stopped")],
+        ["w1 is in the swarm B"],
         False,
     ),
     "a host of another swarm": (
