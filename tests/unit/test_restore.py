@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,11 +79,47 @@ class Controller:
             ]
             given = {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
             play["vars"] = {**play.get("vars", {}), **given}
+        return self.play(plays, "-e", f"archive={','.join(str(one) for one in archives)}")
+
+    def applied(self, hosts: dict[str, dict[str, Any]], **plan: Any) -> list[tuple[str, set[str]]]:
+        """The tasks of the play that changes hosts, in order, each with the hosts that it is for.
+
+        What they would do is left out, when and for whom they do it is the playbook's own.
+        """
+        (play,) = (
+            play
+            for play in yaml.safe_load((PROJECT / "playbooks/restore.yml").read_text())
+            if play["name"].startswith("Engines")
+        )
+        kept = ("name", "when", "run_once")
+        play = {key: play[key] for key in ("name", "hosts", "gather_facts")} | {
+            "tasks": [
+                {key: task[key] for key in kept if key in task}
+                | {"ansible.builtin.debug": {"msg": "done"}}
+                for task in play["tasks"]
+                if "ansible.builtin.meta" not in task
+            ]
+        }
+        given = {
+            name: {"__host_info": facts, "__restore": {"volumes": {}, **plan}}
+            for name, facts in hosts.items()
+        }
+        self.inventory.write_text(json.dumps({"managers": {"hosts": given}}))
+        done = self.play([play])
+        assert done.returncode == 0, done.stdout
+        found: list[tuple[str, set[str]]] = []
+        for line in done.stdout.splitlines():
+            if title := re.match(r"TASK \[(.*)\]", line):
+                found.append((title[1], set()))
+            elif host := re.match(r"ok: \[(.*?)\]", line):
+                found[-1][1].add(host[1])
+        return [(name, there) for name, there in found if there]
+
+    def play(self, plays: list[dict[str, Any]], *words: str) -> subprocess.CompletedProcess[str]:
         (self.folder / "play.yml").write_text(json.dumps(plays))
-        word = ",".join(str(one) for one in archives)
         command = ["ansible-playbook", "-i", str(self.inventory), str(self.folder / "play.yml")]
         return subprocess.run(
-            [*command, "-e", f"archive={word}"],
+            [*command, *words],
             cwd=PROJECT,
             env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
             stdout=subprocess.PIPE,
@@ -147,3 +184,23 @@ def test_what_is_no_archive_is_refused(controller: Controller, tmp_path: Path) -
     assert done.returncode != 0, done.stdout
     assert f"There is no archive {tmp_path / 'away.cluster'}, " in done.stdout
     assert str(there.with_suffix(".credentials")) in done.stdout
+
+
+@pytest.mark.fault("A12", "C4")
+def test_engines_of_the_cluster_that_is_there_are_left_alone(controller: Controller) -> None:
+    """They are site.yml's, which empties nodes first; here only those that are new or stopped."""
+    hosts = {
+        "m1": machine("m1", "A"),
+        "m2": machine("m2"),
+        "m3": machine("m3", engine="absent"),
+        "m4": machine("m4", "A", engine="stopped"),
+    }
+    first, second, *_rest = controller.applied(hosts, resumed=True, force=False, target="m1")
+    assert first == ("Lock the cluster that is there already", {"m1"})
+    assert second == ("Engines", {"m2", "m3", "m4"})
+
+
+def test_all_engines_are_made_on_machines_that_are_in_no_swarm(controller: Controller) -> None:
+    hosts = {"m1": machine("m1", engine="absent"), "m2": machine("m2")}
+    first, *_rest = controller.applied(hosts, resumed=False, force=True, target="m1")
+    assert first == ("Engines", {"m1", "m2"})
