@@ -56,8 +56,9 @@ class ActionModule(ActionBase):
             plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at, args["force"])
         else:
             archives = [
-                Archive(Path(one["path"]).name, Path(one["folder"]).name, one["manifest"])
+                Archive(path.name, Path(one["folder"]).name, one["manifest"], one["path"])
                 for one in args["archives"]
+                for path in [Path(one["path"])]
             ]
             there = {name: found.get("volumes") or [] for name, found in looked.items()}
             plan = plan_restore(hosts, archives, there, args["force"], args["aside"])

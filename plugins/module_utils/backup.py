@@ -214,11 +214,13 @@ def aside_of(volume: str, archive: str) -> str:
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive of a stack that was opened: `folder` is where, below the folder of all."""
+    """An archive of a stack that was opened: `folder` is where, below the folder of all; `path` as
+    it was typed."""
 
     name: str
     folder: str
     manifest: Mapping[str, Any]
+    path: str
 
     @property
     def stack(self) -> str:
@@ -395,6 +397,7 @@ def _check_stacks(
     """The state starts the services of every stack, also of those whose volumes are not here."""
     kept = {volume["name"] for archive in archives for volume in archive.manifest["volumes"]}
     named = {archive.stack for archive in archives}
+    missing: dict[str, str] = {}
     for stack, volumes in (newest.manifest.get("stacks") or {}).items():
         empty = ", ".join(volume for volume in volumes if volume not in kept)
         if not empty:
@@ -406,11 +409,16 @@ def _check_stacks(
                 f"no archive is named of the stack {stack}: it begins without {empty}."
             )
         else:
-            plan.errors.append(
-                f"the state has the stack {stack} too, and no archive of it is named: its services "
-                f"would begin with empty volumes ({empty}). Name its archive as well: "
-                f"-e archive={newest.name},{stack}-….cluster. If there is none, say -e force=true."
-            )
+            missing[stack] = empty
+    if missing:
+        # All that it takes, in one word: -e archive=… typed twice would count once.
+        each = "; ".join(f"{stack}: {empty}" for stack, empty in missing.items())
+        words = [one.path for one in archives] + [f"…/{stack}-….cluster" for stack in missing]
+        plan.errors.append(
+            "the state has other stacks too, no archive of theirs is named, and their services "
+            f"would begin with empty volumes ({each}). Name all of them: "
+            f"-e archive={','.join(words)}. If there is none, say -e force=true."
+        )
 
 
 def _newest_volumes(archives: Sequence[Archive]) -> list[tuple[Archive, Mapping[str, Any]]]:

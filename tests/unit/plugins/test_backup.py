@@ -212,8 +212,9 @@ def restore(
     aside: bool = False,
 ) -> RestorePlan:
     archives = [
-        Archive(f"{one['stack']}-{one['at']}.cluster", str(number), one)
+        Archive(name, str(number), one, f"b/{name}")
         for number, one in enumerate(manifests)
+        for name in [f"{one['stack']}-{one['at']}.cluster"]
     ]
     return plan_restore(hosts, archives, there or {}, force, aside)
 
@@ -266,6 +267,7 @@ def test_a_host_is_known_by_what_it_calls_itself() -> None:
 
 
 STACKS = {"shop": ["shop_cache", "shop_data"], "blog": ["blog_data"], "web": []}
+WIKI = manifest("wiki", "20251231T000000Z", ("wiki_data", "w1"))
 
 
 @pytest.mark.fault("A12")
@@ -274,14 +276,28 @@ def test_a_stack_whose_archive_is_not_named_would_begin_empty() -> None:
     known = {**SHOP, "stacks": STACKS}
     plan = restore(EMPTY, known)
     (refused,) = plan.errors
-    assert "the stack blog too" in refused
-    assert f"-e archive={SHOP_NAME},blog-….cluster" in refused
+    assert "(blog: blog_data)" in refused
+    assert f"-e archive=b/{SHOP_NAME},…/blog-….cluster. " in refused
     forced = restore(EMPTY, known, force=True)
     assert forced.errors == []
     assert "the stack blog: it begins without blog_data" in "".join(forced.notices)
     both = restore(EMPTY, known, {**BLOG, "stacks": STACKS})
     assert both.errors == []
     assert both.notices == ["in no archive, so the stack shop begins without it: shop_cache."]
+
+
+@pytest.mark.fault("A12", "point2")
+def test_archives_that_are_missing_are_named_once_and_for_all() -> None:
+    """Whoever types what is said has typed all of them, with those that were typed before."""
+    stacks = {**STACKS, "wiki": ["wiki_data"]}
+    known = {**SHOP, "stacks": stacks}
+    (refused,) = restore(EMPTY, known).errors
+    assert "(blog: blog_data; wiki: wiki_data)" in refused
+    assert f"-e archive=b/{SHOP_NAME},…/blog-….cluster,…/wiki-….cluster. " in refused
+    (refused,) = restore(EMPTY, known, WIKI).errors
+    typed = f"b/{SHOP_NAME},b/wiki-20251231T000000Z.cluster"
+    assert f"-e archive={typed},…/blog-….cluster. " in refused
+    assert restore(EMPTY, known, WIKI, {**BLOG, "stacks": stacks}).errors == []
 
 
 FOUR = [node("m1"), node("m2", leader=True), node("w1"), node("w2")]
