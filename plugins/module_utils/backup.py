@@ -485,7 +485,7 @@ def _occupied(
     name, users = volume["name"], [str(user) for user in found.get("users") or []]
     held = f"holds data that are not from {archive.name}" if found.get("data") else "is empty"
     moved = (
-        f"-e data=aside: what it holds is moved to the volume {aside_of(name, archive.name)} there"
+        f"-e aside=true: what it holds is moved to the volume {aside_of(name, archive.name)} there"
     )
     if not users:
         return (

@@ -473,7 +473,7 @@ class Node:
             if not volume.get("aside"):
                 raise ArchiveError(
                     f"the volume {volume['name']} holds data here, which is not overwritten. With "
-                    "-e data=aside the data are moved to another volume of this node first"
+                    "-e aside=true the data are moved to another volume of this node first"
                 )
         # Since somebody looked a task may have come: no file is changed below it.
         if users := running_users(self.engine, volume["name"]):

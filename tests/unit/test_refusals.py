@@ -72,6 +72,13 @@ REFUSED: dict[str, Row] = {
         {"cannary": True},
         ["cannary", "Did you mean canary?"],
     ),
+    "where nothing is put back": (
+        hosts(1),
+        hosts(4),
+        {"aside": True},
+        ["aside: nothing is put back here", "restore.yml takes it"],
+    ),
+    "the earlier word for it": (hosts(1), hosts(4), {"data": "aside"}, ["data", "lost"]),
     "a truth that is none": (hosts(1), hosts(4), {"canary": "ture"}, ["canary", "true or false"]),
     "seconds that are none": (
         hosts(1),

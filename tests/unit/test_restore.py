@@ -117,9 +117,11 @@ class Controller:
 
     def play(self, plays: list[dict[str, Any]], *words: str) -> subprocess.CompletedProcess[str]:
         (self.folder / "play.yml").write_text(json.dumps(plays))
-        command = ["ansible-playbook", "-i", str(self.inventory), str(self.folder / "play.yml")]
+        return self.run(self.folder / "play.yml", *words)
+
+    def run(self, playbook: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command, *words],
+            ["ansible-playbook", "-i", str(self.inventory), str(playbook), *words],
             cwd=PROJECT,
             env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
             stdout=subprocess.PIPE,
@@ -204,3 +206,24 @@ def test_all_engines_are_made_on_machines_that_are_in_no_swarm(controller: Contr
     hosts = {"m1": machine("m1", engine="absent"), "m2": machine("m2")}
     first, *_rest = controller.applied(hosts, resumed=False, force=True, target="m1")
     assert first == ("Engines", {"m1", "m2"})
+
+
+# Each row: a word, whether restore.yml takes it.
+WORDS = {"data=lost": False, "aside=true": True}
+
+
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize(("word", "taken"), WORDS.items(), ids=WORDS)
+def test_words_of_a_restore(word: str, taken: bool, controller: Controller, tmp_path: Path) -> None:
+    """Judged before a host is looked at; site.yml, which comes last, hears the same."""
+    mine = archive(tmp_path, "monsterstack-20260101T000000Z")
+    words = ("-e", f"archive={mine}", "-e", word)
+    m1, w1 = ({"hosts": {name: {"ansible_connection": "nowhere"}}} for name in ("m1", "w1"))
+    controller.inventory.write_text(json.dumps({"managers": m1, "workers": w1}))
+    done = controller.run(PROJECT / "playbooks/restore.yml", *words, "--check")
+    assert done.returncode != 0, done.stdout
+    assert ("data: restore.yml gives no data away" in done.stdout) == (not taken), done.stdout
+    assert ("Look at each host once" in done.stdout) == taken, done.stdout
+    for part in yaml.safe_load((PROJECT / "playbooks/restore.yml").read_text()):
+        if part.get("ansible.builtin.import_playbook") in ("survey.yml", "site.yml"):
+            assert part["vars"]["__putting_back"] is True

@@ -461,12 +461,12 @@ def test_a_second_archive_goes_into_the_restored_cluster(backups: Path, notes: T
     assert refused.code != 0, refused.output
     assert f"notes_data on w2 holds data that are not from {since.name}" in refused.text
     assert "docker service scale notes_keeper=0" in refused.text
-    assert "-e data=aside" in refused.text
+    assert "-e aside=true" in refused.text
     assert keeps("cat /data/since") == "since"
 
     cluster().node("m1").run("docker service scale notes_keeper=0")
     until(lambda: not cluster().containers("notes_keeper"), 60, "notes_keeper still runs")
-    words = (key, f"archive={since}", "data=aside")
+    words = (key, f"archive={since}", "aside=true")
     run = notes.run("playbooks/restore.yml", *words)
     assert run.code == 0, run.output
     assert f"w2 gets the volume notes_data from {since.name}" in run.text

@@ -339,11 +339,11 @@ def test_what_an_earlier_run_put_back_is_left_alone() -> None:
 OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "data of nobody knows whom": (
         found("shop_data"),
-        ["holds data that are not from", "nothing is overwritten", "-e data=aside"],
+        ["holds data that are not from", "nothing is overwritten", "-e aside=true"],
     ),
     "data of another archive, in use": (
         found("shop_data", "shop-20250101T000000Z.cluster", "shop_db"),
-        ["shop_db uses it", "docker service scale shop_db=0", "-e data=aside"],
+        ["shop_db uses it", "docker service scale shop_db=0", "-e aside=true"],
     ),
     "in use before it was filled": (
         found("shop_data", "", "shop_db", data=False),

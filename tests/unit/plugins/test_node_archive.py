@@ -138,7 +138,7 @@ def test_data_are_not_overwritten(labels: dict[str, str], tar: Path, tmp_path: P
     target = tmp_path / "_data"
     target.mkdir()
     (target / "data").write_text("precious")
-    with pytest.raises(ArchiveError, match="With -e data=aside the data are moved"):
+    with pytest.raises(ArchiveError, match="With -e aside=true the data are moved"):
         node(target, labels).unpack_volume(VOLUME, tar)
     assert look(target)["data"][1] == "precious"
 
