@@ -483,10 +483,12 @@ class Node:
             )
         if not fresh.exists() and any(target.iterdir()):
             self.move_aside(volume, target)
-        if not same and not any(target.iterdir()) and not there.get("Options"):
-            self.made_anew(body)
-        for old in target.iterdir():
+        # What an interrupted run wrote, of this archive or of another one. The mark goes last: what
+        # is left of an interrupted removal is nobody's data either.
+        for old in sorted(target.iterdir(), key=lambda path: path == fresh):
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        if not same and not there.get("Options"):
+            self.made_anew(body)
         fresh.mkdir(mode=0o700)
         unpack(source, fresh)
         kept = fresh.stat()

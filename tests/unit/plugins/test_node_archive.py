@@ -58,7 +58,7 @@ class Volumes:
             return {"Mountpoint": str(place), "Labels": None}
         if self._answer["Labels"] is None:
             self._answer["Labels"] = body["Labels"]
-        return self._answer
+        return dict(self._answer)
 
 
 def node(
@@ -113,6 +113,7 @@ TARGETS: dict[str, tuple[list[str], dict[str, str] | None, bool]] = {
     "new": ([], None, True),
     "there and empty": ([], {}, True),
     "half written by an interrupted run": (["deep", f"{UNFINISHED}/run"], LABELS, True),
+    "half written from another archive": (["deep", f"{UNFINISHED}/run"], {RESTORED: "b"}, True),
     "written by an earlier run": (["data"], LABELS, False),
 }
 
@@ -127,8 +128,11 @@ def test_unpack_volume(
         (target / name).parent.mkdir(exist_ok=True)
         (target / name).write_text("old")
     before = look(target)
-    assert node(target, labels).unpack_volume(VOLUME, tar) is written
+    made = node(target, labels)
+    assert made.unpack_volume(VOLUME, tar) is written
     assert look(target) == (look(tmp_path / "source") if written else before)
+    # A later run knows by it whose the data are.
+    assert made.engine.get("/volumes/shop_data")["Labels"] == LABELS
     if written:
         assert target.stat().st_mode & 0o777 == 0o711
 
