@@ -445,9 +445,37 @@ class Node:
         os.chown(place, kept.st_uid, kept.st_gid)
         place.chmod(kept.st_mode & 0o7777)
 
+    def refuse_held(self, name: str, seconds: float = 60) -> None:
+        """Before anything is moved: a container that has stopped holds its volume too, and the
+        engine removes none that is held. Those of tasks that have ended go by themselves."""
+        end = time.monotonic() + seconds
+        while found := self.engine.get("/containers/json", all="true", filters={"volume": [name]}):
+            alone = sorted(
+                one["Names"][0].lstrip("/")
+                for one in found
+                if not (one.get("Labels") or {}).get(SERVICE_LABEL)
+            )
+            if alone:
+                words = " ".join(alone)
+                raise ArchiveError(
+                    f"the volume {name} belongs to {', '.join(alone)} too, which does not run; "
+                    "nothing was moved. What is not needed any more has to be removed on "
+                    f"{platform.node()} ('docker rm {words}': it removes no volume, and nothing "
+                    "that runs), and then run this again. What such a container wrote outside "
+                    "its volumes goes with it: 'docker commit' keeps that as an image"
+                )
+            if time.monotonic() > end:
+                names = ", ".join(sorted(one["Names"][0].lstrip("/") for one in found))
+                raise ArchiveError(
+                    f"the volume {name} belongs to {names} still, and nothing was moved: Swarm "
+                    "removes what is left of tasks that have ended. Scale their service to 0 if "
+                    "it is not, and run this again"
+                )
+            time.sleep(1)
+
     def made_anew(self, body: dict[str, Any], seconds: float = 60) -> None:
         """An empty volume with its labels, which cannot be changed: a later run knows by them what
-        was put back. Containers of tasks that have ended hold it until Swarm removes them."""
+        was put back. A container of a task may have ended this moment and hold it still."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -481,13 +509,16 @@ class Node:
                 f"the volume {volume['name']} is in use by {', '.join(users)}: run this again, "
                 "which says what to do"
             )
+        anew = not same and not there.get("Options")
+        if anew:
+            self.refuse_held(volume["name"])
         if not fresh.exists() and any(target.iterdir()):
             self.move_aside(volume, target)
         # What an interrupted run wrote, of this archive or of another one. The mark goes last: what
         # is left of an interrupted removal is nobody's data either.
         for old in sorted(target.iterdir(), key=lambda path: path == fresh):
             shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        if not same and not there.get("Options"):
+        if anew:
             self.made_anew(body)
         fresh.mkdir(mode=0o700)
         unpack(source, fresh)

@@ -27,7 +27,7 @@ DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 KINDS = "node|service|swarm|config|secret|volume|network|system|stack|image|container"
 VERBS = (
     "rm|ls|ps|df|prune|demote|promote|update|leave|join|init|ca|unlock-key|unlock|save|load|info|stats|"
-    "kill|stop|restart|inspect|logs|scale|rollback|deploy|create|pull|push|tag|login"
+    "commit|kill|stop|restart|inspect|logs|scale|rollback|deploy|create|pull|push|tag|login"
 )
 FLAGS = r"(?: (?:--(?:force|rotate|all|volumes|label-add|label-rm)\b|-[afv]+\b))*"
 DOCKER = re.compile(rf"\bdocker (?:(?:{KINDS}) )?(?:{VERBS})\b{FLAGS}")

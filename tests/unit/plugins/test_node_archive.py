@@ -37,8 +37,15 @@ class Volumes:
 
     def get(self, path: str, **query: Any) -> Any:
         if path == "/containers/json":
-            assert query["filters"] == {"volume": ["shop_data"], "status": ["running"]}
-            return self._containers
+            if query == {"filters": {"volume": ["shop_data"], "status": ["running"]}}:
+                return [one for one in self._containers if one["State"] == "running"]
+            assert query == {"all": "true", "filters": {"volume": ["shop_data"]}}
+            # Swarm removes what is left of a task after a while.
+            listed, self._containers = (
+                self._containers,
+                [one for one in self._containers if not one["Labels"]],
+            )
+            return listed
         if path == "/volumes/shop_data":
             return self._answer
         raise EngineError(404, "no such volume")
@@ -150,9 +157,10 @@ def test_data_are_not_overwritten(labels: dict[str, str], tar: Path, tmp_path: P
 # As the engine lists them: a task's, and one that somebody started.
 TASK = {
     "Names": ["/shop_db.1.k2zqx0"],
+    "State": "running",
     "Labels": {"com.docker.swarm.service.name": "shop_db", "com.docker.swarm.node.id": "x"},
 }
-ALONE = {"Names": ["/psql"], "Labels": {}}
+ALONE = {"Names": ["/psql"], "State": "running", "Labels": {}}
 
 
 @pytest.mark.fault("A12")
@@ -212,6 +220,27 @@ def test_data_are_moved_aside_and_nothing_is_removed(tar: Path, tmp_path: Path) 
     # Typed again: it is known by its label.
     assert not made.unpack_volume(ASIDE, tar)
     assert look(kept) == before
+
+
+@pytest.mark.fault("A12", "point2")
+@pytest.mark.parametrize("state", ["exited", "created", "dead"])
+def test_a_container_that_has_stopped_holds_its_volume(
+    state: str, tar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine would refuse to make it anew after the data are beside it."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    target = tmp_path / "_data"
+    target.mkdir()
+    (target / "data").write_text("precious")
+    before = look(target)
+    with pytest.raises(ArchiveError, match="belongs to psql too, which does not run") as refused:
+        node(target, {}, [{**ALONE, "State": state}]).unpack_volume(ASIDE, tar)
+    assert "'docker rm psql'" in str(refused.value)
+    assert look(target) == before
+    assert not (tmp_path / "shop_data.before.a").exists()
+    # Obeyed; a task that has ended is waited for.
+    assert node(target, {}, [{**TASK, "State": state}]).unpack_volume(ASIDE, tar)
+    assert look(tmp_path / "shop_data.before.a") == before
 
 
 @pytest.mark.fault("point2")
