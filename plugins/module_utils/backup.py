@@ -463,7 +463,7 @@ def _place(
         if plan.resumed and name == REGISTRY_VOLUME:
             plan.notices.append(f"{name} on {host} holds data already and stays as it is.")
             return
-    if found.get("users") or (found.get("data") and not aside):
+    if found.get("users") or found.get("containers") or (found.get("data") and not aside):
         plan.errors.append(_occupied(archive, volume, host, found))
         return
     if label and not carriers:
@@ -482,7 +482,10 @@ def _occupied(
     archive: Archive, volume: Mapping[str, Any], host: str, found: Mapping[str, Any]
 ) -> str:
     """The refusal to put a volume where another one of its name is, and what keeps both."""
-    name, users = volume["name"], [str(user) for user in found.get("users") or []]
+    name = volume["name"]
+    services = [str(user) for user in found.get("users") or []]
+    containers = [str(user) for user in found.get("containers") or []]
+    users = services + containers
     held = f"holds data that are not from {archive.name}" if found.get("data") else "is empty"
     moved = (
         f"-e aside=true: what it holds is moved to the volume {aside_of(name, archive.name)} there"
@@ -492,9 +495,21 @@ def _occupied(
             f"the volume {name} on {host} {held}, and nothing is overwritten. Run this again with "
             f"{moved}."
         )
-    stop = " ".join(f"{user}=0" for user in users)
+    stop, after = [], []
+    if services:
+        zero = " ".join(f"{service}=0" for service in services)
+        stop.append(f"'docker service scale {zero}' on a manager")
+        again = "" if name == REGISTRY_VOLUME else f" -e stack={archive.stack}"
+        after.append(f"site.yml{again} starts {', '.join(services)} again.")
+    if containers:
+        names = " ".join(containers)
+        stop.append(f"'docker stop {names}' on {host}")
+        after.append(
+            f"Nobody but you starts {', '.join(containers)} again, of no service. Stopped, it "
+            "holds the volume still: the run says what to do with it, before anything is moved."
+        )
     return (
         f"the volume {name} on {host} {held}, {', '.join(users)} uses it, and nothing is "
-        "overwritten. To have the archive's data instead: stop what uses it ('docker service scale "
-        f"{stop}' on a manager), and run this again with {moved}. It starts the services."
+        f"overwritten. To have the archive's data instead: stop what uses it ({', '.join(stop)}), "
+        f"and run this again with {moved}. {' '.join(after)}"
     )

@@ -118,7 +118,7 @@ volumes:
     - Per volume C(name), C(labels), C(bytes), and once packed C(hostname), C(file) below
       O(local_dir) and C(sha256).
     - With V(found) C(name), whether it holds C(data) as a whole, the C(archive) that it is from,
-      and its C(users), names of services and containers that run.
+      and who uses it at this moment, services (C(users)) and C(containers) of none.
   returned: success
   type: list
   elements: dict
@@ -288,13 +288,16 @@ def users_of(engine: Engine, volume: dict[str, Any]) -> list[str]:
     ]
 
 
-def running_users(engine: Engine, name: str) -> list[str]:
+def running_users(engine: Engine, name: str) -> tuple[list[str], list[str]]:
     """The services, and the containers of none, that use a volume here at this moment."""
     found = engine.get("/containers/json", filters={"volume": [name], "status": ["running"]})
-    names = {
-        (one.get("Labels") or {}).get(SERVICE_LABEL) or one["Names"][0].lstrip("/") for one in found
-    }
-    return sorted(names)
+    services, containers = set(), set()
+    for one in found:
+        if service := (one.get("Labels") or {}).get(SERVICE_LABEL):
+            services.add(service)
+        else:
+            containers.add(one["Names"][0].lstrip("/"))
+    return sorted(services), sorted(containers)
 
 
 def execute(engine: Engine, container: str, command: list[str], why: str) -> None:
@@ -351,12 +354,14 @@ class Node:
                     continue
                 raise
             target = Path(there["Mountpoint"])
+            services, containers = running_users(self.engine, volume["name"])
             found.append(
                 {
                     "name": volume["name"],
                     "data": any(target.iterdir()) and not (target / UNFINISHED).exists(),
                     "archive": (there.get("Labels") or {}).get(RESTORED, ""),
-                    "users": running_users(self.engine, volume["name"]),
+                    "users": services,
+                    "containers": containers,
                 }
             )
         return {"volumes": found, "swarm": None}
@@ -504,7 +509,8 @@ class Node:
                     "-e aside=true the data are moved to another volume of this node first"
                 )
         # Since somebody looked a task may have come: no file is changed below it.
-        if users := running_users(self.engine, volume["name"]):
+        services, containers = running_users(self.engine, volume["name"])
+        if users := containers + services:
             raise ArchiveError(
                 f"the volume {volume['name']} is in use by {', '.join(users)}: run this again, "
                 "which says what to do"

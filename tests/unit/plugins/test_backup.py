@@ -305,7 +305,8 @@ INSIDE = [host("m1", FOUR), host("m2", FOUR), host("w1"), host("w2")]
 
 
 def found(name: str, archive: str = "", *users: str, data: bool = True) -> dict[str, Any]:
-    return {"name": name, "data": data, "archive": archive, "users": list(users)}
+    who: dict[str, list[str]] = {"users": list(users), "containers": []}
+    return {"name": name, "data": data, "archive": archive, **who}
 
 
 REGISTRY = {"m1": [found("registry_data", BLOG_NAME, "registry")]}
@@ -343,7 +344,20 @@ OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "data of another archive, in use": (
         found("shop_data", "shop-20250101T000000Z.cluster", "shop_db"),
-        ["shop_db uses it", "docker service scale shop_db=0", "-e aside=true"],
+        [
+            "shop_db uses it",
+            "('docker service scale shop_db=0' on a manager)",
+            "-e aside=true",
+            "site.yml -e stack=shop starts shop_db again.",
+        ],
+    ),
+    "in use by a container of no service": (
+        {**found("shop_data"), "containers": ["psql"]},
+        ["psql uses it", "('docker stop psql' on w1)", "Nobody but you starts psql again"],
+    ),
+    "in use by both": (
+        {**found("shop_data", "", "shop_db"), "containers": ["psql"]},
+        ["('docker service scale shop_db=0' on a manager, 'docker stop psql' on w1)"],
     ),
     "in use before it was filled": (
         found("shop_data", "", "shop_db", data=False),
@@ -367,10 +381,11 @@ def test_no_data_are_overwritten(
     obeyed = restore(
         hosts, SHOP, there={**({} if hosts is EMPTY else REGISTRY), "w1": [there]}, aside=True
     )
-    assert obeyed.errors == ([refused] if there["users"] else [])
+    used = bool(there["users"] or there["containers"])
+    assert obeyed.errors == ([refused] if used else [])
     moved = "what shop_data on w1 holds is moved to shop_data.before.shop-20260101T000000Z."
-    assert (moved in obeyed.steps) == (not there["users"])
-    if not there["users"]:
+    assert (moved in obeyed.steps) == (not used)
+    if not used:
         assert obeyed.volumes["w1"][0]["aside"] == "shop_data.before.shop-20260101T000000Z"
 
 

@@ -192,10 +192,11 @@ def test_found(
     for name in held:
         (target / name).parent.mkdir(exist_ok=True)
         (target / name).write_text("old")
-    looking = node(target, labels, [TASK])
+    looking = node(target, labels, [TASK, ALONE])
     looking.volumes = [{"name": "shop_data"}, {"name": "not_here"}]
     (volume,) = looking.found()["volumes"]
-    assert volume == {"name": "shop_data", "data": data, "archive": archive, "users": ["shop_db"]}
+    who = {"users": ["shop_db"], "containers": ["psql"]}
+    assert volume == {"name": "shop_data", "data": data, "archive": archive, **who}
 
 
 ASIDE = {**VOLUME, "aside": "shop_data.before.a"}
