@@ -451,7 +451,7 @@ def test_a_backup_names_the_volumes_of_all_stacks() -> None:
 ONE = [node("m2", leader=True)]
 PAIR = [node("m1", leader=True), node("m3")]
 AWAY = [host("m1", cluster=None), host("w1", cluster=None)]
-# Each row: the hosts (the archive is of m2), who has the state already, whether it has to be forced.
+# Each row: the hosts (the archive is of m2), who has the state, whether it has to be forced.
 RESUMED: dict[str, tuple[list[Host], str, bool]] = {
     "no quorum yet": ([*AWAY, host("m2")], "m2", True),
     "its engine is stopped": ([*AWAY, host("m2", engine="stopped")], "m2", True),
