@@ -218,7 +218,10 @@ def test_words_of_a_restore(word: str, taken: bool, controller: Controller, tmp_
     """Judged before a host is looked at; site.yml, which comes last, hears the same."""
     mine = archive(tmp_path, "monsterstack-20260101T000000Z")
     words = ("-e", f"archive={mine}", "-e", word)
-    m1, w1 = ({"hosts": {name: {"ansible_connection": "nowhere"}}} for name in ("m1", "w1"))
+    m1, w1 = (
+        {"hosts": {name: {"ansible_host": f"192.0.2.{at}", "ansible_connection": "nowhere"}}}
+        for at, name in enumerate(("m1", "w1"), 1)
+    )
     controller.inventory.write_text(json.dumps({"managers": m1, "workers": w1}))
     done = controller.run(PROJECT / "playbooks/restore.yml", *words, "--check")
     assert done.returncode != 0, done.stdout
