@@ -115,7 +115,9 @@ swarm:
       the networks that they are cut from.
     - C(autolock) says whether this manager is locked when it restarts; false on workers.
     - C(zeros) names the swarm's own settings that are 0 and must not be; empty on workers.
-    - C(nodes) lists all nodes where the host is a manager that the cluster answers.
+    - C(nodes) lists all nodes where the host is a manager that the cluster answers. With
+      O(services=true) it is missing too where the cluster left a question about them unanswered,
+      so that nobody takes an empty list for what is there. C(error) says why.
   returned: always
   type: dict
 volumes:
@@ -382,6 +384,21 @@ def volumes_of_engine(data_root: str) -> list[str] | None:
         return None
 
 
+def look_at_services(client: Engine) -> dict[str, Any]:
+    """The keys stacks, reserved, bound_labels, secrets and locks, of a manager. Raises EngineError.
+
+    All tasks at once: asked for by a service that has just gone, the engine gives none at all.
+    """
+    services, tasks = client.get("/services"), client.get("/tasks")
+    return {
+        "stacks": host.summarise_services(services),
+        "reserved": host.summarise_reserved(tasks, services),
+        "bound_labels": host.bound_labels(services, tasks),
+        "locks": [one.name for one in lock.find_all(client)],
+        "secrets": sorted(secret["Spec"]["Name"] for secret in client.get("/secrets")),
+    }
+
+
 def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
     """The keys engine, volumes, unmounted, swarm, stacks, reserved, secrets and locks."""
     written = read(DAEMON_JSON)
@@ -433,19 +450,11 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
     if not swarm["control_available"]:
         return result
     try:
-        swarm["nodes"] = [host.summarise_node(node) for node in client.get("/nodes")]
+        nodes = [host.summarise_node(node) for node in client.get("/nodes")]
         if module.params["services"]:
-            services = client.get("/services")
-            tasks = client.get("/tasks", filters={"desired-state": ["running"]})
-            result["stacks"] = host.summarise_services(services)
-            result["bound_labels"] = host.bound_labels(services)
-            if result["bound_labels"]:
-                mine = [s for entry in result["bound_labels"].values() for s in entry["services"]]
-                every = client.get("/tasks", filters={"service": sorted(set(mine))})
-                result["bound_labels"] = host.bound_labels(services, every)
-            result["reserved"] = host.summarise_reserved(tasks, services)
-            result["locks"] = [one.name for one in lock.find_all(client)]
-            result["secrets"] = sorted(s["Spec"]["Name"] for s in client.get("/secrets"))
+            result.update(look_at_services(client))
+        # Last: a manager that answers only a part of this does not pass for one that was asked.
+        swarm["nodes"] = nodes
     except EngineError as error:
         # A manager without quorum says so here: that is a finding, not a failure of this module.
         swarm["error"] = swarm["error"] or str(error)
