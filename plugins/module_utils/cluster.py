@@ -287,6 +287,7 @@ def _machine(host: Host, lost: bool) -> pins.Machine:
         volumes=volumes,
         why="" if volumes is not None else why,
         lost=lost and host.info is None,
+        answers=host.info is not None,
     )
 
 

@@ -21,6 +21,8 @@ class Machine:
 
     `node_id` is its node ("" for none). `volumes` are the names of those on its disk, None where
     nobody looked; `why` says why not, and `lost` that the operator has given the machine up.
+    `answers`: it is reached, so it cannot be given up. `unlisted`: only its earlier node is known,
+    and the machine may have another one now.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Machine:
     volumes: Collection[str] | None = None
     why: str = ""
     lost: bool = False
+    answers: bool = False
+    unlisted: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def _with_nodes(
                 break
         else:
             why = "it is not in the inventory" if node_id in listed else "Swarm lists it no more"
-            found.append(Machine(name, node_id=node_id, why=why))
+            unlisted = node_id not in listed
+            found.append(Machine(name, node_id=node_id, why=why, unlisted=unlisted))
     return found
 
 
@@ -134,12 +139,16 @@ def _why_lost(
         return f"{name} has {stored}: give the label back with {back}.", False
     if unseen and (last in unseen or not have):
         why = "; ".join(f"{one.name}: {one.why}" for one in unseen)
-        first = last if last in unseen and last else unseen[0]
         older = f"{names} may have older data. " if have else ""
+        if have and last and last.unlisted:
+            again = back.replace("NODE", names) if len(have) == 1 else back
+            older = (
+                f"{stored} is on {names}: a machine that joined again has a new id, so if that "
+                f"is where the service ran last, give the label back with {again}. If not: "
+            )
         return (
-            f"{ran}Nobody could look for {stored} on all machines ({why}). {older}Start them or "
-            "put them into the inventory, and run this again. Only for a machine that will never "
-            f"come back: playbooks/node_remove.yml -e node={first.name} -e dead=true."
+            f"{ran}Nobody could look for {stored} on all machines ({why}). {older}"
+            f"{_look_or_give_up(unseen, machines)}"
         ), False
     if have:
         return (
@@ -153,7 +162,27 @@ def _why_lost(
             "it was. Put the machine that has it into the inventory, or choose the node where the "
             f"service begins, empty if its disk has no such volume: {back}."
         ), False
+    # What was given up counts for that command alone: any other one would ask for it again.
+    say = (
+        "Run the same command again with -e data=lost added"
+        if any(one.lost for one in machines)
+        else "Say so to site.yml or node_remove.yml with -e data=lost"
+    )
     return (
-        f"{ran}No machine has {stored} any more (looked at: {looked}). Say so to site.yml or "
-        "node_remove.yml with -e data=lost: the service begins empty on another node."
+        f"{ran}No machine has {stored} any more (looked at: {looked}). {say}: the service begins "
+        "empty on another node."
     ), True
+
+
+def _look_or_give_up(unseen: Sequence[Machine], machines: Sequence[Machine]) -> str:
+    """What to do where nobody could look. One command gives up all machines that may be: each one
+    that were left out of it would be asked for again."""
+    look = "Start them or put them into the inventory, and run this again."
+    if all(one.answers for one in unseen):
+        return "Put that right, and run this again."
+    gone = [one.name for one in machines if one.lost or (one in unseen and not one.answers)]
+    return (
+        f"{look} Only if {'it' if len(gone) == 1 else 'none of them'} will "
+        f"{'never' if len(gone) == 1 else 'ever'} come back: playbooks/node_remove.yml "
+        f"-e node={','.join(gone)} -e dead=true."
+    )

@@ -49,6 +49,7 @@ LOOKS: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
     "it answers": (ANSWERS, {"node": "w1", "dead": "true"}, True),
     "it does not": (SILENT, {"node": "w1", "dead": "true"}, False),
     "nobody calls it dead": (ANSWERS, {"node": "w1"}, False),
+    "one of several, with blanks": (ANSWERS, {"node": "x9, w1", "dead": "true"}, True),
     "the inventory has forgotten it": (ANSWERS, {"node": "x9", "dead": "true"}, False),
 }
 
@@ -58,5 +59,5 @@ LOOKS: dict[str, tuple[dict[str, Any], dict[str, str], bool]] = {
 def test_a_machine_that_is_called_dead_is_asked(
     machine: dict[str, Any], words: dict[str, str], known: bool, tmp_path: Path
 ) -> None:
-    given = [part for word in words.items() for part in ("-e", "=".join(word))]
+    given = ["-e", json.dumps(words)]
     assert f"w1 said {known}" in look(tmp_path, machine, *given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -284,6 +285,23 @@ LOST: dict[str, tuple[Wishes, dict[str, Any], list[str], bool]] = {
     "a node that was removed is given up": (
         replace(GIVEN_UP, remove=["gone1"]), {"ran_on": ("gone1",)}, ["It ran last on gone1"], True
     ),
+    "it joined again, and its earlier node is unknown": (
+        PIN, {"ran_on": ("gone1",), "volumes": {"w2": VOLUME}},
+        ["monsterstack_redis_data is on w2: a machine that joined again", f"{BACK} w2",
+         "-e node=gone1 -e dead=true"], False,
+    ),
+    "two are away": (
+        PIN, {"ran_on": ("gone1",), "away": ("w2",)},
+        ["gone1: Swarm lists it no more", "none of them will ever come back",
+         "-e node=w2,gone1 -e dead=true."], False,
+    ),
+    "one of two is given up": (
+        GIVEN_UP, {"ran_on": ("gone1",), "away": ("w1",)}, ["-e node=w1,gone1 -e dead=true."], False
+    ),
+    "one that answers is not given up": (
+        PIN, {"ran_on": ("gone1",), "unmounted": ("w2",)},
+        ["w2: /var/lib/docker", "-e node=gone1 -e dead=true."], False,
+    ),
     "given up, and another one has it": (
         GIVEN_UP, {"ran_on": ("id-w1",), "away": ("w1",), "volumes": {"w2": VOLUME}},
         ["is on w2: look which", f"{BACK} NODE"], False,
@@ -312,6 +330,48 @@ def test_a_pin_that_no_node_has_does_not_go_to_another(
         other = plan(replace(wishes, labels=False, lose_data=word), {}, **given)
         assert (other.errors, [text for text in other.notices if text in errors]) == ([], errors)
         assert moved not in other.notices
+
+
+@pytest.mark.fault("A11")
+def test_a_machine_that_joined_again_is_not_said_to_be_older() -> None:
+    given: dict[str, Any] = {"services": [REDIS], "volumes": {"w2": VOLUME}}
+    (error,) = plan(PIN, {}, ran_on=("gone1",), **given).errors
+    assert "older" not in error
+
+
+GIVE_UP = re.compile(r"playbooks/node_remove\.yml -e node=(\S+) -e dead=true\.")
+# Each row: what `plan` is given while nobody can be brought back.
+AWAY: dict[str, dict[str, Any]] = {
+    "all were looked at": {"ran_on": ("id-w1",)},
+    "the last one is off": {"ran_on": ("id-w1",), "away": ("w1",)},
+    "another one is off": {"ran_on": ("id-w1",), "away": ("w2",)},
+    "both are off": {"ran_on": ("id-w1", "id-w2"), "away": ("w1", "w2")},
+    "Swarm lists the last one no more": {"ran_on": ("gone1",)},
+    "nor the one before it": {"ran_on": ("gone1", "gone2")},
+    "and one is off": {"ran_on": ("gone1", "id-w2"), "away": ("w2",)},
+}
+
+
+@pytest.mark.fault("A11")
+@pytest.mark.fault("point2")
+@pytest.mark.parametrize("given", AWAY.values(), ids=AWAY)
+def test_what_is_said_of_a_lost_pin_leads_to_an_end(given: dict[str, Any]) -> None:
+    """Each command is obeyed as it is typed: from site.yml on, to a run that refuses nothing."""
+    wishes = PIN
+    for _step in range(3):
+        errors = plan(wishes, {}, [REDIS], **given).errors
+        if not errors:
+            return
+        assert len(errors) == 1, errors
+        if found := GIVE_UP.search(errors[0]):
+            # Another command: the words of the one before it are not typed again.
+            wishes = replace(PIN, remove=found[1].split(","), dead=True)
+        elif "Run the same command again with -e data=lost added" in errors[0]:
+            wishes = replace(wishes, lose_data=True)
+        else:
+            assert "Say so to site.yml or node_remove.yml with -e data=lost" in errors[0]
+            wishes = replace(PIN, lose_data=True)
+    pytest.fail(f"still refused: {errors}")
 
 
 @pytest.mark.fault("A11")
