@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.unit.stand_ins import Stage
+
 PROJECT = Path(__file__).resolve().parents[2]
 ROLE = PROJECT / "roles/registry"
 LOGIN = {
@@ -110,3 +112,74 @@ def test_the_registry_is_changed_with_the_clusters_lock(
     tmp_path: Path, secrets: str, facts: dict[str, Any], inputs: dict[str, Any], wanted: bool
 ) -> None:
     assert locks(tmp_path, secrets, facts, **inputs) is wanted
+
+
+# After waiting for the lock
+
+INFO = {
+    **{"secrets": [], "files": {}, "hosts_templates": {}, "hosts": {}, "stacks": {}},
+    "engine": {"installed": True, "running": True},
+    "swarm": {"control_available": True},
+}
+PLAN = {"primary": "m1", "leader": "m1", "already": ["m1", "w1"], "silent": []}
+# Each row: what stack_lock says, and whether what was seen before it still counts.
+LOCKS: dict[str, tuple[dict[str, Any], bool]] = {
+    "free": ({"waited": 0.0, "recovered": []}, True),
+    "after another run": ({"waited": 4.2, "recovered": []}, False),
+    "left by a run that was killed": ({"waited": 0.0, "recovered": [{"name": "x"}]}, False),
+}
+
+
+def first_tasks(playbook: str, name: str, tasks: int) -> dict[str, Any]:
+    """A play with its first tasks; the stack's own file is not needed for them."""
+    found = yaml.safe_load((PROJECT / "playbooks" / playbook).read_text())
+    (play,) = [one for one in found if one["name"] == name]
+    return {**play, "vars_files": ["vars/common.yml"], "tasks": play["tasks"][:tasks]}
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize(("locked", "counts"), LOCKS.values(), ids=LOCKS)
+@pytest.mark.parametrize("playbook", ["site.yml", "in_turn.yml"])
+def test_what_was_seen_before_a_wait_does_not_count(
+    tmp_path: Path, playbook: str, locked: dict[str, Any], counts: bool
+) -> None:
+    swarm = "monsterstack.swarm"
+    stage = Stage(
+        tmp_path,
+        {
+            f"{swarm}.stack_lock": [({}, locked)],
+            f"{swarm}.host_info": [({}, INFO)],
+            f"{swarm}.cluster_plan": [({}, PLAN)],
+        },
+    )
+    if playbook == "site.yml":
+        play = first_tasks(playbook, "What else changes in the running cluster", 2)
+        options = ["--tags", "registry"]
+    else:
+        play = first_tasks(playbook, "Whose turn it is", 2)
+        play["vars"] = {"__unlocking": True}  # as site.yml imports it
+        options = []
+    queue = {
+        "hosts": "w1",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.group_by": {"key": "wants_turn"}}],
+    }
+    done = stage.play(
+        [queue, play],
+        *options,
+        hosts={"m1": {}, "w1": {}},
+        __cluster_plan=PLAN,
+        __host_info=INFO,
+        stack_definition={},
+        stacks_dir=str(PROJECT / "stacks"),
+        credentials_dir=str(tmp_path / "credentials"),
+        registry_mode="external",
+        **LOGIN,
+    )
+    assert done.code == 0, done.output
+    assert len(done.of("stack_lock")) == 1, done.output
+    assert sorted(call["host"] for call in done.of("host_info")) == ([] if counts else ["m1", "w1"])
+    plans = done.of("cluster_plan")
+    assert len(plans) == (0 if counts else 1)
+    # site.yml labels nodes and unlocks managers: the plan is made for that.
+    assert all(call["args"]["labels"] is True for call in plans)
