@@ -241,10 +241,10 @@ class ProbeFolder:
         return self.wait(timeout)
 
     def wait(self, timeout: float) -> str:
-        """Wait until the probe has ended; what went wrong with it. Raises ProbeError when it was
-        never begun or hangs."""
+        """Wait until the probe has ended, in whatever way; what went wrong with it. Raises
+        ProbeError when it was never begun or hangs."""
         deadline = time.monotonic() + timeout
-        while not self._done.exists():
+        while not (self._done.exists() or self.has_ended()):
             if time.monotonic() > deadline:
                 raise ProbeError(
                     f"{self.folder}: the probe did not end within {timeout:.0f} s; what it saw "

@@ -49,10 +49,16 @@ class Relay:
             "owner": identity(owner),
             "asked_from": self.name,
         }
-        with self.folder.samples_file.open("w", encoding="utf-8", buffering=1) as out:
-            out.write(json.dumps(head) + "\n")
-            problem = self._fetch(owner, begun, out.write)
-        self.folder.end(problem)
+        problem = ""
+        try:
+            with self.folder.samples_file.open("w", encoding="utf-8", buffering=1) as out:
+                out.write(json.dumps(head) + "\n")
+                problem = self._fetch(owner, begun, out.write)
+        except BaseException as error:
+            problem = f"what it saw was not fetched to the end ({error!r})"
+            raise
+        finally:
+            self.folder.end(problem)
 
     def _fetch(self, owner: int, begun: Mapping[str, Any], write: Callable[[str], Any]) -> str:
         """What went wrong; empty for nothing."""

@@ -252,10 +252,13 @@ class Away:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self.cut = False
+        self.broken: Exception | None = None
 
     def __call__(self, more: Any) -> dict[str, Any]:
         if self.cut:
             raise AnsibleError("Connection timed out")
+        if self.broken:
+            raise self.broken
         return read({"probe": self.options, **more})
 
 
@@ -314,6 +317,29 @@ def test_a_controller_that_comes_back_too_late_gets_what_was_seen(bench: Bench) 
     assert "nobody had asked for what it saw for 1 s" in here.wait(10)
     thread.join()
     assert len(here.read()[1]) == seen
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_relay_that_breaks_says_so(bench: Bench) -> None:
+    """Not only a host that does not answer: a worker without a file to open, a full disk."""
+    here, away, thread = begin(bench, lease=2)
+
+    time.sleep(0.5)
+    away.broken = OSError("No space left on device")
+    problem = here.wait(10)
+    thread.join()
+    assert "not fetched to the end" in problem
+    assert "No space left on device" in problem
+
+
+def test_a_relay_that_was_killed_is_not_waited_for(bench: Bench) -> None:
+    here = ProbeFolder(bench.folder / "probe")
+    here.prepare()
+    process = subprocess.Popen(["sleep", "60"])
+    here.samples_file.write_text(json.dumps({"pid": process.pid, "started": 0}) + "\n")
+    process.kill()
+    process.wait()
+    assert here.wait(10) == "its process was killed"
 
 
 # The smoke test. Nobody listens at 127.0.0.9.
