@@ -417,8 +417,8 @@ def test_a_smoke_test_from_either(bench: Bench) -> None:
 # The playbook
 
 
-def test_a_manager_that_cannot_ask_is_named(tmp_path: Path) -> None:
-    """This computer has no engine that is in a swarm, or none at all."""
+def play_probe(tmp_path: Path, settings: dict[str, Any], *words: str) -> tuple[int, str]:
+    """(exit code, output with single blanks) of probe.yml; `settings` are the group managers' own."""
     m1 = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
@@ -428,17 +428,10 @@ def test_a_manager_that_cannot_ask_is_named(tmp_path: Path) -> None:
     }
     inventory = tmp_path / "inventory" / "hosts.json"
     inventory.parent.mkdir()
-    hosts = {"managers": {"hosts": {"m1": m1}}, "workers": {"hosts": {}}}
+    hosts = {"managers": {"hosts": {"m1": m1}, "vars": settings}, "workers": {"hosts": {}}}
     inventory.write_text(json.dumps(hosts))
     done = subprocess.run(
-        [
-            "ansible-playbook",
-            "-i",
-            str(inventory),
-            "playbooks/probe.yml",
-            "-e",
-            "probe_from=manager",
-        ],
+        ["ansible-playbook", "-i", str(inventory), "playbooks/probe.yml", *words],
         cwd=PROJECT,
         env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
         capture_output=True,
@@ -446,6 +439,27 @@ def test_a_manager_that_cannot_ask_is_named(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    said = " ".join(done.stdout.split())
-    assert done.returncode == 2, said
+    return done.returncode, " ".join(done.stdout.split())
+
+
+# Each row: what the group managers has, and what is typed.
+FROM: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "typed": ({}, ["-e", "probe_from=manager"]),
+    "of the managers": ({"probe_from": "manager"}, []),
+}
+
+
+@pytest.mark.parametrize(("settings", "words"), FROM.values(), ids=FROM)
+def test_a_manager_that_cannot_ask_is_named(
+    tmp_path: Path, settings: dict[str, Any], words: list[str]
+) -> None:
+    """This computer has no engine that is in a swarm, or none at all."""
+    code, said = play_probe(tmp_path, settings, *words)
+    assert code == 2, said
     assert "probe_from=manager: no manager answers from a running swarm (m1)" in said
+
+
+def test_a_dry_run_of_the_probe_ends_well(tmp_path: Path) -> None:
+    code, said = play_probe(tmp_path, {}, "--check")
+    assert code == 0, said
+    assert "skipping: [localhost]" in said
