@@ -88,7 +88,7 @@ without_quorum:
   description:
     - Whether the other managers are too few for a quorum while the engine of RV(copied_from) stands
       still. Of two managers they always are.
-  returned: when O(manifest) is not given
+  returned: when O(archives) is not given
   type: bool
 manifest:
   description: What the archive will say of itself, but for the volumes.
