@@ -418,7 +418,7 @@ def test_a_smoke_test_from_either(bench: Bench) -> None:
 
 
 def play_probe(tmp_path: Path, settings: dict[str, Any], *words: str) -> tuple[int, str]:
-    """(exit code, output with single blanks) of probe.yml; `settings` are the group managers' own."""
+    """(exit code, output with single blanks) of probe.yml; `settings` are the managers'."""
     m1 = {
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,

@@ -117,7 +117,11 @@ def test_the_registry_is_changed_with_the_clusters_lock(
 # After waiting for the lock
 
 INFO = {
-    **{"secrets": [], "files": {}, "hosts_templates": {}, "hosts": {}, "stacks": {}},
+    "secrets": [],
+    "files": {},
+    "hosts_templates": {},
+    "hosts": {},
+    "stacks": {},
     "engine": {"installed": True, "running": True},
     "swarm": {"control_available": True},
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -93,7 +93,7 @@ class Manager:
 class Module:
     """What look_at_engine uses of an AnsibleModule; the host has no programs."""
 
-    params = {"docker_host": "unix:///nowhere", "services": True}
+    params: ClassVar = {"docker_host": "unix:///nowhere", "services": True}
 
     def get_bin_path(self, *_names: Any, **_options: Any) -> None:
         return None
