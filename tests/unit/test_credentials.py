@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import objects
+from tests.unit.playing import PROJECT, ansible_playbook
 
-PROJECT = Path(__file__).resolve().parents[2]
 CLUSTER = "p1vvc7w5hfcbwoqaqb3lnwvon"
 KEY = "0123456789abcdef" * 4
 # What the first controller has; nothing looks into the PEM here.
@@ -141,16 +140,7 @@ class Controller:
             "tasks": tasks,
         }
         (self.folder / "play.yml").write_text(json.dumps([play]))
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(self.source), str(self.folder / "play.yml"), *words],
-            cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        return ansible_playbook("-i", self.source, self.folder / "play.yml", *words, timeout=90)
 
 
 @pytest.fixture

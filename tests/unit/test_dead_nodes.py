@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.unit.playing import PROJECT, ansible_playbook
+
 # Nothing listens there, so SSH is refused at once.
 SILENT = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_connection": "ssh"}
 ANSWERS = {"ansible_connection": "local", "ansible_become": False}
@@ -30,16 +29,7 @@ def look(folder: Path, machine: dict[str, Any], *words: str) -> str:
     (folder / "play.yml").write_text(json.dumps([play, after]))
     groups = {"managers": {"hosts": {"m1": ANSWERS}}, "workers": {"hosts": {"w1": machine}}}
     (folder / "hosts.json").write_text(json.dumps(groups))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(folder / "hosts.json"), str(folder / "play.yml"), *words],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ansible_playbook("-i", folder / "hosts.json", folder / "play.yml", *words)
     assert done.returncode == 0, done.stdout
     return done.stdout
 

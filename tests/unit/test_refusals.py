@@ -7,14 +7,13 @@ within the time that is allowed here.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.unit.playing import ansible_playbook
 
 
 def hosts(*numbers: int, **more: Any) -> dict[str, Any]:
@@ -198,16 +197,7 @@ def refuses(
     inventory.write_text(
         json.dumps({"managers": {"hosts": managers}, "workers": {"hosts": workers}})
     )
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), playbook, "-e", json.dumps(extra)],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ansible_playbook("-i", inventory, playbook, "-e", json.dumps(extra))
     refused_first(done, words)
 
 
@@ -227,16 +217,7 @@ def run(folder: Path, playbook: str, *options: str, **inherited: Any) -> Any:
         json.dumps({"managers": {"hosts": hosts(1)}, "workers": {"hosts": hosts(4)}})
     )
     (inventory.parent / "group_vars/all.json").write_text(json.dumps(inherited))
-    return subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}", *options],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return ansible_playbook("-i", inventory, f"playbooks/{playbook}", *options)
 
 
 # What a playbook would do with a word that lies in wait in the inventory.

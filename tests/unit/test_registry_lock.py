@@ -6,17 +6,15 @@ Its own task runs here as a dry run, on what host_info said: it is skipped, or w
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.unit.playing import PROJECT, ansible_playbook
 from tests.unit.stand_ins import Stage
 
-PROJECT = Path(__file__).resolve().parents[2]
 ROLE = PROJECT / "roles/registry"
 LOGIN = {
     "registry_host": "registry.example.org",
@@ -71,16 +69,7 @@ def locks(tmp_path: Path, secrets: str, facts: dict[str, Any], **inputs: Any) ->
     source.write_text(json.dumps({"managers": {"hosts": {"m1": {}}}}))
     (tmp_path / "play.yml").write_text(json.dumps([play]))
     words = ["-e", json.dumps({**LOGIN, **inputs})]
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(source), str(tmp_path / "play.yml"), "--check", *words],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = ansible_playbook("-i", source, tmp_path / "play.yml", "--check", *words, timeout=90)
     assert "Lock | The cluster" in done.stdout, done.stdout
     skipped = "skipping: [m1]" in done.stdout
     # Whether an engine is here, and what it says, is not asked for: a template that fails is.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.unit.playing import PROJECT, ansible_playbook
+
 Task = dict[str, Any]
 
 
@@ -85,16 +84,7 @@ def test_a_canary_that_cannot_be_told_from_the_tasks_that_run(tmp_path: Path) ->
     (tmp_path / "hosts.json").write_text(json.dumps(inventory))
     play = {"hosts": "all", "gather_facts": False, "tasks": [canary_task()]}
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.yml")],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = ansible_playbook("-i", tmp_path / "hosts.json", tmp_path / "play.yml", timeout=90)
     refused = {name for name in HOSTS if f"fatal: [{name}]" in done.stdout}
     assert refused == {name for name, (_more, bad) in HOSTS.items() if bad}, done.stdout
     assert "2.0 runs already" in " ".join(done.stdout.split())

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.unit.playing import ansible_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 REMEDIES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "tests/unit/remedies.yml").read_text())
@@ -328,16 +328,7 @@ def test_a_part_does_nothing_alone(playbook: str, tmp_path: Path) -> None:
     groups = {group: {"hosts": {f"{group[0]}1": variables}} for group in ("managers", "workers")}
     inventory = tmp_path / "hosts.json"
     inventory.write_text(json.dumps(groups))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), f"playbooks/{playbook}"],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ansible_playbook("-i", inventory, f"playbooks/{playbook}")
     assert done.returncode == 0, done.stdout
     assert "TASK [" not in done.stdout, done.stdout
 

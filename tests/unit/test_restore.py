@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,8 +14,8 @@ import yaml
 
 from ansible_collections.monsterstack.swarm.plugins.modules.sealed_archive import seal
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
+from tests.unit.playing import PROJECT, ansible_playbook
 
-PROJECT = Path(__file__).resolve().parents[2]
 KEY = "key-of-the-test"
 
 MANIFEST = {
@@ -120,16 +119,7 @@ class Controller:
         return self.run(self.folder / "play.yml", *words)
 
     def run(self, playbook: Path, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["ansible-playbook", "-i", str(self.inventory), str(playbook), *words],
-            cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=90,
-            check=False,
-        )
+        return ansible_playbook("-i", self.inventory, playbook, *words, timeout=90)
 
 
 @pytest.fixture

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
-
+from tests.unit.playing import PROJECT, ansible_playbook
 
 # Each row: what host_info listed, the words, and a piece of the refusal ("": it goes on).
 SWARMS: dict[str, tuple[dict[str, Any], list[str], str]] = {
@@ -38,16 +35,7 @@ def test_a_swarm_does_not_end_with_the_stacks_of_others(
         "tasks": [task],
     }
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", "m1,", "-c", "local", str(tmp_path / "play.yml"), *words],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ansible_playbook("-i", "m1,", "-c", "local", tmp_path / "play.yml", *words)
     assert done.returncode == (2 if piece else 0), done.stdout
     assert piece in " ".join(done.stdout.split())
 
@@ -70,15 +58,6 @@ def test_neither_volumes_nor_swarm_go_where_no_manager_removed_the_stack(
         "tasks": [primary, first],
     }
     (tmp_path / "play.yml").write_text(json.dumps([shown]))
-    done = subprocess.run(
-        ["ansible-playbook", "-i", "m1,", "-c", "local", str(tmp_path / "play.yml")],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = ansible_playbook("-i", "m1,", "-c", "local", tmp_path / "play.yml")
     assert done.returncode == (0 if removed else 2), done.stdout
     assert ("neither volumes nor the swarm" in " ".join(done.stdout.split())) == (not removed)
