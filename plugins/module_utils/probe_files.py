@@ -150,7 +150,7 @@ class ProbeFolder:
         finally:
             while not self.lease_is_over(KEPT_SECONDS):
                 time.sleep(0.5)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.forget()
 
     def _work(
         self, options: Mapping[str, Any], more: Mapping[str, Any], abandoned: Callable[[], str]
@@ -197,6 +197,7 @@ class ProbeFolder:
 
     def forget(self) -> None:
         """Remove the folder: what it holds stands somewhere else."""
+        # The probe at its end and whoever read its last do this at once: each may find parts gone.
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ask_to_end(self) -> None:
