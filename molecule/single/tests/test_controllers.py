@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import PROJECT, Run, assert_as_meant, cluster, environment
+from tests.cluster import PROJECT, Run, assert_as_meant, cluster, environment, note
 
 pytestmark = [pytest.mark.machines, pytest.mark.fault("A7")]
 
+SCENARIO = "single"
 # The inventory's variables for the files of the credentials folder (docs/disaster.md).
 VARIABLES = {
     "secret_key": "secret_key",
@@ -55,7 +57,7 @@ class Controller:
 
     def run(self, *words: str) -> Run:
         """ansible-playbook there, as a user types it; Specs are compared as everywhere."""
-        before = cluster().specs()
+        before, began = cluster().specs(), time.monotonic()
         own = {"ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")}
         if self.home:
             own["HOME"] = str(self.home)
@@ -69,17 +71,18 @@ class Controller:
             timeout=900,
             check=False,
         )
-        run = Run(done.returncode, done.stdout)
+        run = Run(done.returncode, done.stdout, round(time.monotonic() - began, 1))
         assert_as_meant(words, run, before, cluster().specs())
         return run
 
     def encrypt(self, values: dict[str, str], password: Path) -> None:
         """Each value as `ansible-vault encrypt_string` prints it, in the inventory."""
+        vault = ["ansible-vault", "encrypt_string", "--vault-password-file", str(password)]
+        vault += ["--stdin-name"]
         lines = ["---"]
         for name, value in values.items():
             done = subprocess.run(
-                ["ansible-vault", "encrypt_string", "--stdin-name", name]
-                + ["--vault-password-file", str(password)],
+                [*vault, name],
                 cwd=self.folder,
                 env={**environment(), "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg")},
                 input=value,
@@ -119,6 +122,7 @@ def test_without_credentials_it_is_refused(second: Controller) -> None:
     for way in ("credentials_dir", "ansible-vault", "new_credentials=true"):
         assert way in run.text, run.output
     assert not second.credentials.exists()
+    note(SCENARIO, "refused without credentials", seconds=run.seconds, changed=run.changed)
 
 
 def test_with_every_value_from_the_vault_nothing_changes(
@@ -132,6 +136,7 @@ def test_with_every_value_from_the_vault_nothing_changes(
     second.encrypt(values, password)
     run = second.run("site.yml", "--vault-password-file", str(password))
     assert (run.code, run.changed) == (0, 0), run.output
+    note(SCENARIO, "every value from the vault", seconds=run.seconds, changed=run.changed)
     left = (
         [file.name for file in second.credentials.iterdir()] if second.credentials.exists() else []
     )
@@ -146,11 +151,13 @@ def test_with_every_value_from_the_vault_nothing_changes(
         shutil.copy2(vault, runner.inventory / "group_vars/all")
         run = runner.run("site.yml", "--vault-password-file", str(password))
         assert (run.code, run.changed) == (0, 0), run.output
+        note(SCENARIO, f"empty runner, start {start}", seconds=run.seconds, changed=run.changed)
 
 
 def test_the_first_controller_changes_nothing_either() -> None:
     run = cluster().playbook("site.yml")
     assert (run.code, run.changed) == (0, 0), run.output
+    note(SCENARIO, "the first controller again", seconds=run.seconds, changed=run.changed)
 
 
 def test_new_credentials_keep_the_salt(second: Controller) -> None:
@@ -162,6 +169,7 @@ def test_new_credentials_keep_the_salt(second: Controller) -> None:
     assert salt() == kept
     assert not (second.credentials / "id_salt").exists()
     assert used_secrets() & before == {kept}
+    note(SCENARIO, "new credentials", seconds=run.seconds, changed=run.changed)
     again = second.run("site.yml")
     assert (again.code, again.changed) == (0, 0), again.output
 
