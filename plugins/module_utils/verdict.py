@@ -229,8 +229,11 @@ def judge(
     counted = tasks if unchanged else current
     job = _is_job(service)
     good = _completed(service, counted) if job else [t for t in counted if _runs(t, ready)]
-    desired, exactly = _desired(service, snapshot)
+    places = _places(service, good, snapshot)
     old = [] if unchanged or job else [t for t in tasks if t not in current and _is_kept(t)]
+    # Swarm leaves a global service's task on a paused node as it is until the node is active.
+    left = [t for t in old if t.get("NodeID") in _paused(snapshot)] if _is_global(service) else []
+    old = [t for t in old if t not in left]
     names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
     # An update goes on waiting for a task that it gave to a node before that died.
     silent = sorted(
@@ -248,8 +251,8 @@ def judge(
         return Result(
             verdict=verdict,
             final=final,
-            desired=desired,
-            running=len(good),
+            desired=places.desired,
+            running=places.running,
             message=message,
             nodes=tuple(sorted(names.get(task.get("NodeID", ""), "?") for task in good)),
             image=service["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("Image", ""),
@@ -268,8 +271,7 @@ def judge(
     if state == "rollback_started":
         # Not final: the caller waits for its end, so that nothing is moving when it reports.
         return result("rolled_back", False, f"is being rolled back: {reason or told}")
-    enough = len(good) == desired if exactly else len(good) >= desired
-    if enough and not old and state != "updating":
+    if places.enough and not old and state != "updating":
         fresh = (
             []
             if (state == "completed" and not doubted and not blind) or job
@@ -280,17 +282,29 @@ def judge(
             text += ", and some of this release ended before" if doubted else ""
             return result("pending", False, text, failed=doubted)
         note = _stale_note(update) if unchanged else ""
+        if left:
+            where = sorted({names.get(t.get("NodeID", ""), "?") for t in left})
+            note = f"; the task of the release before stays on {', '.join(where)} (paused)"
         return result("converged", True, f"all tasks run{note}", failed=False)
-    dead = None if state == "updating" else _never_restarted(service, current, desired - len(good))
+    if places.nowhere:
+        found = result("pending", False, f"waits for a place: {places.nowhere}")
+        return replace(found, placeless=True)
+    dead = None if state == "updating" else _never_restarted(service, current, places.missing)
     if dead:
         return result("failed", True, dead)
     if gave_up:
         return result("failed", True, "its tasks fail again and again")
-    return _unfinished(result, service, counted, old, state, ready)
+    return _unfinished(result, service, counted, old, state, ready, places.surplus)
 
 
 def _unfinished(
-    result: Any, service: Api, tasks: Sequence[Api], old: Sequence[Api], state: Any, ready: Any
+    result: Any,
+    service: Api,
+    tasks: Sequence[Api],
+    old: Sequence[Api],
+    state: Any,
+    ready: Any,
+    surplus: bool,
 ) -> Result:
     # What this is when the time is over: failed if an open slot's tasks end by themselves, pending
     # if they wait for a place, an image or their health.
@@ -309,6 +323,8 @@ def _unfinished(
         found = result("failed", False, "its tasks fail")
     elif old and not open_slots:
         found = result("pending", False, "is not done yet", failed=False)
+    elif surplus and state != "updating":
+        found = result("pending", False, "more tasks run than it is to have", failed=False)
     else:
         states = sorted({task["Status"]["State"] for task in open_slots.values()})
         doing = f"; others are {', '.join(states)}" if states else ""
@@ -534,21 +550,65 @@ def _is_job(service: Api) -> bool:
     return _mode(service)[0] in ("ReplicatedJob", "GlobalJob")
 
 
-def _desired(service: Api, snapshot: Snapshot) -> tuple[int, bool]:
-    """(how many tasks are to run or, of a job, to complete; whether it must be exactly so many)."""
+@dataclass(frozen=True)
+class _Places:
+    """The places of a service: the slots of a replicated one, the nodes of a global one.
+
+    `desired` are those which are to have a task that runs (of a job: that is complete), `running`
+    those which have one, `missing` those without. `surplus`: it has more tasks than it is to have.
+    `nowhere`: why no node may have a global service's task; empty if one may.
+    """
+
+    desired: int
+    running: int
+    missing: int
+    surplus: bool = False
+    nowhere: str = ""
+
+    @property
+    def enough(self) -> bool:
+        return not (self.missing or self.surplus or self.nowhere)
+
+
+def _places(service: Api, good: Sequence[Api], snapshot: Snapshot) -> _Places:
     kind, body = _mode(service)
-    if kind == "Replicated":
-        return int(body.get("Replicas", 1) if body.get("Replicas") is not None else 1), True
+    if kind.startswith("Global"):
+        return _node_places(service, {task.get("NodeID", "") for task in good}, snapshot)
     if kind == "ReplicatedJob":
         total = body.get("TotalCompletions")
-        return int(body.get("MaxConcurrent") or 1) if total is None else int(total), False
+        desired = int(body.get("MaxConcurrent") or 1) if total is None else int(total)
+    else:
+        desired = int(body.get("Replicas", 1) if body.get("Replicas") is not None else 1)
+    # Two tasks of one slot, of which one has not been told to stop yet, do the work of one.
+    slots = len({task.get("Slot") or 0 for task in good})
+    surplus = kind == "Replicated" and len(good) > desired
+    return _Places(desired, slots, max(0, desired - slots), surplus)
+
+
+def _node_places(service: Api, have: set[str], snapshot: Snapshot) -> _Places:
     placement = service["Spec"]["TaskTemplate"].get("Placement") or {}
+    rules = placement.get("Constraints") or []
     try:
-        constraints = [parse_constraint(text) for text in placement.get("Constraints") or []]
+        constraints = [parse_constraint(text) for text in rules]
+        may = {node.node_id for node in eligible(map(node_from_api, snapshot.nodes), constraints)}
     except ConstraintError:
-        return 0, False
-    # A paused node keeps its task and gets none: it may have one more than is asked for.
-    return len(eligible(map(node_from_api, snapshot.nodes), constraints)), False
+        may = set()
+    # A paused node keeps its task and gets none: it may have one more than is asked for, and that
+    # makes up for none that another node lacks.
+    nowhere = ""
+    if not may | have:
+        nowhere = "no node takes tasks"
+        if rules:
+            nowhere = f"no node that takes tasks meets {' and '.join(rules)}"
+    return _Places(len(may | have), len(have), len(may - have), nowhere=nowhere)
+
+
+def _is_global(service: Api) -> bool:
+    return _mode(service)[0] == "Global"
+
+
+def _paused(snapshot: Snapshot) -> set[str]:
+    return {n["ID"] for n in snapshot.nodes if (n.get("Spec") or {}).get("Availability") == "pause"}
 
 
 def _completed(service: Api, tasks: Sequence[Api]) -> list[Api]:

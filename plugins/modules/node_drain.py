@@ -267,7 +267,7 @@ def not_ready(engine: Engine, node_id: str) -> str:
 
 
 def not_back(engine: Engine, node_id: str) -> str:
-    """Which services that may run there only do not run yet."""
+    """Which services that may run there only, or run on every node, do not run yet."""
     snapshot = look(engine)
     node = next(entry for entry in snapshot.nodes if entry["ID"] == node_id)
     if availability(node) == "drain":
@@ -275,7 +275,8 @@ def not_back(engine: Engine, node_id: str) -> str:
     names = [
         drain.name_of(service)
         for service in snapshot.services
-        if drain.mode_of(service) == "Global" or drain.only_here(service, node, snapshot.nodes)
+        if (drain.mode_of(service) == "Global" and drain.places(service, [node]))
+        or drain.only_here(service, node, snapshot.nodes)
     ]
     return "; ".join(drain.not_whole(names, snapshot))
 

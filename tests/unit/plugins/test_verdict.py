@@ -430,6 +430,13 @@ RULES: dict[str, tuple[dict[str, Any], str, bool, int, str]] = {
         1,
         "",
     ),
+    "job that completed one slot twice": (
+        {"tasks": [DONE[0], task("b", "complete", iteration=3)], "mode": JOB, "iteration": 3},
+        "pending",
+        False,
+        1,
+        "",
+    ),
     "job done": ({"tasks": DONE, "mode": JOB, "iteration": 3}, "converged", True, 2, ""),
     "job of an earlier run": (
         {"tasks": DONE, "mode": JOB, "iteration": 4},
@@ -477,6 +484,128 @@ def test_rule(given: dict[str, Any], word: str, final: bool, running: int, piece
     result = look(**given)["web"]
     assert (result.verdict, result.final, result.running) == (word, final, running)
     assert piece in result.message
+
+
+GLOBAL_JOB: dict[str, Any] = {"GlobalJob": {}}
+BOTH = [task("a", slot=0), task("b", slot=0, node="n2")]
+PAUSED = [node("n1"), node("n2", availability="pause")]
+SSD = ["node.labels.ssd == true", "node.role == worker"]
+# Each row: arguments of look(), then verdict, running and desired places, a piece of the message.
+PLACES_COUNTED: dict[str, tuple[dict[str, Any], str, tuple[int, int], str]] = {
+    "a paused node's task makes up for none": (
+        {"tasks": BOTH[1:], "mode": GLOBAL, "nodes": PAUSED},
+        "pending",
+        (1, 2),
+        "not all tasks run yet",
+    ),
+    "two on one node are one": (
+        {"tasks": [BOTH[0], task("c", slot=0)], "mode": GLOBAL},
+        "pending",
+        (1, 2),
+        "",
+    ),
+    "a paused node without a task needs none": (
+        {"tasks": BOTH[:1], "mode": GLOBAL, "nodes": PAUSED},
+        "converged",
+        (1, 1),
+        "",
+    ),
+    "a paused node keeps the task of the release before": (
+        {"tasks": BOTH[:1], "old": [OLD[0] | {"NodeID": "n2"}], "mode": GLOBAL, "nodes": PAUSED},
+        "converged",
+        (1, 1),
+        "all tasks run; the task of the release before stays on host-n2 (paused)",
+    ),
+    "an active node has the release before": (
+        {"tasks": BOTH[:1], "old": [OLD[0] | {"NodeID": "n2"}], "mode": GLOBAL},
+        "pending",
+        (1, 2),
+        "1 of the release before it still run",
+    ),
+    "a replicated service leaves a paused node": (
+        {"tasks": GOOD, "old": [OLD[0] | {"NodeID": "n2"}], "nodes": PAUSED},
+        "pending",
+        (2, 2),
+        "1 of the release before it still run",
+    ),
+    "no node meets the constraints": (
+        {"tasks": [], "mode": GLOBAL, "constraints": SSD},
+        "pending",
+        (0, 0),
+        "waits for a place: no node that takes tasks meets "
+        "node.labels.ssd == true and node.role == worker",
+    ),
+    "a constraint that Swarm does not know": (
+        {"tasks": [], "mode": GLOBAL, "constraints": ["node.lables.ssd == true"]},
+        "pending",
+        (0, 0),
+        "no node that takes tasks meets node.lables.ssd == true",
+    ),
+    "every node is away": (
+        {"tasks": [], "mode": GLOBAL, "nodes": [node("n1", "down"), PAUSED[1]]},
+        "pending",
+        (0, 0),
+        "waits for a place: no node takes tasks",
+    ),
+    "a job that no node may do": (
+        {"tasks": [], "mode": GLOBAL_JOB, "constraints": SSD, "iteration": 3},
+        "pending",
+        (0, 0),
+        "waits for a place",
+    ),
+    "a job, done on a node that was drained since": (
+        {
+            "tasks": [task("a", "complete", slot=0, iteration=3)],
+            "mode": GLOBAL_JOB,
+            "iteration": 3,
+            "nodes": [node("n1", availability="drain")],
+        },
+        "converged",
+        (1, 1),
+        "",
+    ),
+    "a job, done there, makes up for none": (
+        {
+            "tasks": [task("a", "complete", slot=0, iteration=3)],
+            "mode": GLOBAL_JOB,
+            "iteration": 3,
+            "nodes": [node("n1", availability="drain"), node("n2")],
+        },
+        "pending",
+        (1, 2),
+        "",
+    ),
+    "two of one slot are one": ({"tasks": [GOOD[0], task("c")]}, "pending", (1, 2), ""),
+    "more than asked for": (
+        {"tasks": GOOD, "replicas": 1},
+        "pending",
+        (2, 1),
+        "more tasks run than it is to have",
+    ),
+}
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize(
+    ("given", "word", "places", "piece"), PLACES_COUNTED.values(), ids=PLACES_COUNTED
+)
+def test_places_are_counted_not_tasks(
+    given: dict[str, Any], word: str, places: tuple[int, int], piece: str
+) -> None:
+    result = look(**given)["web"]
+    assert (result.verdict, (result.running, result.desired)) == (word, places)
+    assert piece in result.message
+
+
+@pytest.mark.fault("B1")
+def test_a_global_service_without_a_node_is_not_waited_for_all_the_time() -> None:
+    watch = Watch("shop", {"web": 7}, started=NOW - 60)
+    one = service(mode=GLOBAL, constraints=SSD)
+    finals = [
+        watch.look(Snapshot([one], [], frozenset(), NODES, NOW - 60 + at))["web"].final
+        for at in (0, 29, 30)
+    ]
+    assert finals == [False, False, True]
 
 
 def test_a_good_service_in_detail() -> None:
