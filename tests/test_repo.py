@@ -305,6 +305,22 @@ def test_no_loop_chooses_the_files_of_tasks() -> None:
     assert not chosen
 
 
+@pytest.mark.fault("A8")
+def test_what_is_included_has_the_tags_of_its_include() -> None:
+    """`tags` at an include are its own: with --tags it runs, and skips all tasks that it brings."""
+    bare = []
+    for path in YAML_FILES:
+        if path.parts[0] not in ("roles", "playbooks"):
+            continue
+        for task in tasks_in(load(str(path))):
+            for kind in ("include_tasks", "include_role"):
+                given = task.get(f"ansible.builtin.{kind}")
+                applied = given.get("apply", {}) if isinstance(given, dict) else {}
+                if given and task.get("tags", []) != applied.get("tags", []):
+                    bare.append(f"{path}: {task['name']}")
+    assert not bare
+
+
 def texts_in(part: Any) -> Iterator[str]:
     """Every text in a YAML document."""
     if isinstance(part, str):

@@ -176,3 +176,121 @@ def test_what_was_seen_before_a_wait_does_not_count(
     assert len(plans) == (0 if counts else 1)
     # site.yml labels nodes and unlocks managers: the plan is made for that.
     assert all(call["args"]["labels"] is True for call in plans)
+
+
+SILENT = {
+    **INFO,
+    "engine": {
+        "installed": True,
+        "running": False,
+        "problem": "its engine has failed",
+        "remedy": "Mend it.",
+    },
+}
+# What this run is about, in every play that is staged here.
+GIVEN = {
+    "stack_definition": {},
+    "stacks_dir": str(PROJECT / "stacks"),
+    "registry_mode": "external",
+    "__host_info": INFO,
+    **LOGIN,
+}
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("playbook", ["site.yml", "in_turn.yml"])
+def test_an_engine_that_does_not_start_ends_the_second_look_for_its_host_alone(
+    tmp_path: Path, playbook: str
+) -> None:
+    swarm = "monsterstack.swarm"
+    stage = Stage(
+        tmp_path,
+        {
+            f"{swarm}.stack_lock": [({}, {"waited": 4.2, "recovered": []})],
+            f"{swarm}.host_info": [({}, INFO), ({}, SILENT)],
+            f"{swarm}.cluster_plan": [({}, PLAN)],
+        },
+    )
+    if playbook == "site.yml":
+        play = first_tasks(playbook, "What else changes in the running cluster", 2)
+    else:
+        play = first_tasks(playbook, "Whose turn it is", 3)
+    queue = {
+        "hosts": "managers:workers",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.group_by": {"key": "wants_turn"}}],
+    }
+    after = {
+        "hosts": "managers:workers",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "ansible.builtin.debug": {
+                    "msg": "turns: {{ groups.in_turn | default(['none']) | join('+') }}"
+                }
+            }
+        ],
+    }
+    done = stage.play(
+        [queue, play, after],
+        "--forks=1",  # m1 is looked at first
+        hosts={"m1": {}, "w1": {}},
+        __cluster_plan=PLAN,
+        credentials_dir=str(tmp_path / "credentials"),
+        **GIVEN,
+    )
+    assert "w1 is left out: its engine has failed. Mend it." in done.output, done.output
+    assert done.code == 2
+    assert [call["host"] for call in done.of("cluster_plan")] == ["m1"], done.output
+    turns = "m1" if playbook == "in_turn.yml" else "none"
+    assert f"turns: {turns}'" in done.output, done.output
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize("playbook", ["site.yml", "in_turn.yml"])
+def test_without_the_lock_nobody_goes_on(tmp_path: Path, playbook: str) -> None:
+    refusal = {"failed": True, "msg": "the cluster is not locked for this run"}
+    swarm = "monsterstack.swarm"
+    stage = Stage(tmp_path, {f"{swarm}.stack_lock": [({}, refusal)]})
+    if playbook == "site.yml":
+        play = first_tasks(playbook, "What else changes in the running cluster", 1)
+    else:
+        play = first_tasks(playbook, "Whose turn it is", 1)
+    tasks = {"hosts": "managers:workers", "gather_facts": False}
+    queue = {**tasks, "tasks": [{"ansible.builtin.group_by": {"key": "wants_turn"}}]}
+    after = {**tasks, "tasks": [{"ansible.builtin.debug": {"msg": "went on"}}]}
+    done = stage.play(
+        [queue, play, after],
+        hosts={"m1": {}, "w1": {}},
+        __cluster_plan=PLAN,
+        credentials_dir=str(tmp_path / "credentials"),
+        **GIVEN,
+    )
+    assert "is not locked for this run" in done.output, done.output
+    assert "went on" not in done.output, done.output
+
+
+@pytest.mark.fault("A8")
+@pytest.mark.parametrize("options", [(), ("--tags", "docker_engine")], ids=["all", "a part"])
+def test_a_locked_manager_is_unlocked_whatever_part_is_asked_for(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    swarm = "monsterstack.swarm"
+    locked = {**INFO, "swarm": {"control_available": False, "state": "locked"}}
+    stage = Stage(
+        tmp_path,
+        {
+            f"{swarm}.host_info": [({}, locked), ({}, INFO)],
+            f"{swarm}.swarm_unlock": [({}, {"changed": True, "state": "active", "gossip": True})],
+        },
+    )
+    play = {**first_tasks("survey.yml", "Look at the hosts", 4), "hosts": "managers"}
+    done = stage.play(
+        [{**play, "vars": {"__unlocking": True}}],
+        *options,
+        hosts={"m1": {"swarm_unlock_key": "SWMKEY-1-not-a-real-one"}},
+        credentials_dir=str(tmp_path / "credentials"),
+        **GIVEN,
+    )
+    assert done.code == 0, done.output
+    assert done.order("host_info", "swarm_unlock") == ["host_info", "swarm_unlock", "host_info"]
