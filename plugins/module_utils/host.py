@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import swarm_spec
+from ansible_collections.monsterstack.swarm.plugins.module_utils import objects, swarm_spec
 
 # Where the roles are tested; elsewhere they refuse to install an engine.
 SUPPORTED_OS = {"debian": ("12", "13")}
@@ -420,6 +420,7 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     the names, of volumes those on a node's own disk that are written to.
 
     Services that belong to no stack stand under "". Memory in bytes, CPU in cores, both reserved.
+    under_way: its last update has not ended, so that it may still go back to the spec before.
     spec_sha256 is that of the whole Spec as Python writes it as JSON with sorted keys, in hex.
     """
     stacks: dict[str, Any] = {}
@@ -458,6 +459,7 @@ def summarise_services(services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
                 for mount in (template.get("ContainerSpec") or {}).get("Mounts") or []
                 if mount.get("Type") == "volume" and _stores(mount)
             ),
+            "under_way": (service.get("UpdateStatus") or {}).get("State") in objects.UNDER_WAY,
             "spec_sha256": hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest(),
         }
     return stacks

@@ -149,8 +149,9 @@ python_libraries:
 stacks:
   description:
     - Services by stack with image, mode, replicas, ports, reservations, full names of secrets, the
-      C(volumes) on a node's disk that they write to, and C(spec_sha256), which changes with
-      anything in the service's Spec.
+      C(volumes) on a node's disk that they write to, whether their last update is still
+      C(under_way) or stopped half-way, and C(spec_sha256), which changes with anything in the
+      service's Spec.
     - Empty unless O(services=true) on a manager.
   returned: always
   type: dict

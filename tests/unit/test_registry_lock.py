@@ -79,18 +79,52 @@ def locks(tmp_path: Path, secrets: str, facts: dict[str, Any], **inputs: Any) ->
     return not skipped
 
 
-KNOWN = "{{ __registry_login_name }}"
+# The notes of this login: all services have it; all but `web`.
+NOTE = "({'login': (__registry_login_parts + %s) | to_json | hash('sha256')}"
+NOTE += " | monsterstack.swarm.secret_names('registry', registry_secret_key)).values() | list"
+WHOLE, WAITED = ("{{ " + NOTE % waits + " }}" for waits in ("[]", "['web']"))
+
+
+def stacks(*, image: str = "registry.example.org:443/shop/web:1", **more: Any) -> dict[str, Any]:
+    """Facts: a service of a stack, and the registry that this project made before."""
+    web = {"image": image, "mode": "replicated", "secrets": [], "under_way": False, **more}
+    held = {**web, "image": "registry:2", "secrets": ["registry_key_0123456789ab"]}
+    held["under_way"] = False
+    return {"stacks": {"shop": {"services": {"web": web}}, "registry": {"services": {"old": held}}}}
+
+
 # Each row: the secrets that Swarm has, further facts, inputs, whether the lock is wanted.
 ROWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
-    "nothing to do": (KNOWN, {}, {}, False),
+    "nothing to do": (WHOLE, {}, {}, False),
     "another login": ("{{ [] }}", {}, {}, True),
     "a secret of an earlier one": (
-        "{{ __registry_login_name + ['registry_login_0123456789ab'] }}",
+        "{{ " + NOTE % "[]" + " + ['registry_login_0123456789ab'] }}",
         {},
         {},
         True,
     ),
-    "a registry to be made": (KNOWN, {}, {"registry_mode": "managed"}, True),
+    "a secret that the registry of before mounts": (
+        "{{ " + NOTE % "[]" + " + ['registry_key_0123456789ab'] }}",
+        stacks(),
+        {},
+        False,
+    ),
+    "another of its secrets, which nobody mounts": (
+        "{{ " + NOTE % "[]" + " + ['registry_key_0123456789ab', 'registry_key_ba9876543210'] }}",
+        stacks(),
+        {},
+        True,
+    ),
+    "noted but for a service whose update has stopped": (WAITED, stacks(under_way=True), {}, False),
+    "that update has ended": (WAITED, stacks(), {}, True),
+    "all had it before that update": (WHOLE, stacks(under_way=True), {}, False),
+    "an update that has nothing of this registry": (
+        WHOLE,
+        stacks(under_way=True, image="docker.io/library/redis:8"),
+        {},
+        False,
+    ),
+    "a registry to be made": (WHOLE, {}, {"registry_mode": "managed"}, True),
     "no cluster yet": ("{{ [] }}", {"swarm": {"control_available": False}}, {}, False),
 }
 

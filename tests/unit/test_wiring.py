@@ -225,6 +225,36 @@ def test_a_new_password_reaches_the_services_and_old_secrets_go(tmp_path: Path) 
     assert not set(pruned["keep"]) & set(old)
 
 
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize("seen", [True, False], ids=["seen to wait", "began meanwhile"])
+def test_a_login_that_a_service_cannot_have_yet_is_noted_as_that(
+    tmp_path: Path, seen: bool
+) -> None:
+    """Without the note every run would hand it on again, with the cluster's lock."""
+    left = ["shop_web: keeps its old login"]
+    answers: Answers = {
+        "community.docker.docker_image_load": [({}, {})],
+        "community.docker.docker_login": [({}, {})],
+        f"{OURS}.service_logins": [({}, {"left": left, "services": []})],
+        f"{OURS}.stack_secrets": [({}, {})],
+    }
+    web = {"image": "registry.example.org:443/web:1", "mode": "global", "under_way": seen}
+    done = registry(
+        Stage(tmp_path, answers),
+        registry_mode="external",
+        registry_host="registry.example.org",
+        registry_port=443,
+        registry_password="new-password-of-the-test",
+        registry_host_info={
+            "secrets": [],
+            "swarm": {"control_available": True},
+            "stacks": {"shop": {"services": {"web": {**web, "secrets": []}}}},
+        },
+    )
+    assert done.code == 0, done.output
+    assert len(done.of("stack_secrets")) == (1 if seen else 0), done.output
+
+
 @pytest.mark.fault("C11")
 def test_the_registrys_name_is_in_what_cloud_init_writes_at_boot(tmp_path: Path) -> None:
     template = tmp_path / "hosts.debian.tmpl"

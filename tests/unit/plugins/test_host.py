@@ -261,9 +261,22 @@ def test_services_by_stack() -> None:
         "memory_bytes": 64,
         "secrets": ["shop_pin_0123456789ab"],
         "volumes": ["shop_data"],
+        "under_way": False,
     }
     assert found[""]["services"]["alone"]["mode"] == "global"
     assert "PASSWORD" not in json.dumps(found)
+
+
+def test_an_update_that_has_not_ended_is_seen() -> None:
+    def under_way(state: str) -> bool:
+        one = {**service("shop_web", "shop"), "UpdateStatus": {"State": state}}
+        return bool(host.summarise_services([one])["shop"]["services"]["web"]["under_way"])
+
+    assert [under_way(state) for state in ("updating", "paused", "completed")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_the_digest_of_a_spec_changes_with_anything_in_it() -> None:
