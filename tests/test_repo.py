@@ -321,6 +321,26 @@ def test_what_is_included_has_the_tags_of_its_include() -> None:
     assert not bare
 
 
+@pytest.mark.fault("P4")
+def test_no_task_of_four_words_stands_twice() -> None:
+    """A new word would have to be added in each: such a task is a file that others import."""
+    places: dict[str, list[str]] = {}
+    for path in YAML_FILES:
+        if path.parts[0] in ("roles", "playbooks"):
+            for task in tasks_in(load(str(path))):
+                for key, words in task.items():
+                    if "." in str(key) and isinstance(words, dict) and len(words) >= 4:
+                        places.setdefault(f"{key} {words}", []).append(str(path))
+    assert not [where for where in places.values() if len(where) > 1]
+
+
+@pytest.mark.fault("P4")
+def test_a_process_that_outlives_its_task_has_one_owner() -> None:
+    files = [path for path in FILES if path.suffix == ".py" and path.parts[0] == "plugins"]
+    forks = [str(path) for path in files if "os.fork(" in text_of(path)]
+    assert forks == ["plugins/module_utils/daemon.py"]
+
+
 def texts_in(part: Any) -> Iterator[str]:
     """Every text in a YAML document."""
     if isinstance(part, str):

@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import probe
+from ansible_collections.monsterstack.swarm.plugins.module_utils.daemon import detach
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
     CONTROLLER,
     HOST,
@@ -23,7 +24,6 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files imp
     SPEC,
     ProbeError,
     ProbeFolder,
-    detach,
     find_run,
     identity,
     new_run,
@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
         folder = new_run(base, owner) if asked["runs"] else ProbeFolder(base)
         folder.prepare()
         if asked["asked_from"] == CONTROLLER:
-            detach(lambda: folder.work(asked, owner), folder)
+            detach(lambda: folder.work(asked, owner), folder.note_failure)
         else:
             said = self._execute_module(module_args=dict(args), task_vars=task_vars)
             if said.get("failed"):
@@ -82,7 +82,7 @@ class ActionModule(ActionBase):
                 Display()._final_q = None  # Ansible's workers hand their words to their parent
                 Relay(folder, name, asked["lease"], ask).work(owner, said, began_at)
 
-            detach(relay, folder)
+            detach(relay, folder.note_failure)
         head = folder.begun()
         return {"changed": False, "pid": head["pid"], "started": head["started"]}
 

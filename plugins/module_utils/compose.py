@@ -7,13 +7,15 @@ from __future__ import annotations
 import functools
 import importlib
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)i?b?", re.IGNORECASE)
 
 
@@ -179,7 +181,8 @@ def load(text: str) -> dict[str, Any]:
     reader = _loader()(text)
     try:
         document = reader.get_single_data()
-    except yaml.YAMLError as error:
+    # Of a number with thousands of digits Python itself complains.
+    except (yaml.YAMLError, ValueError) as error:
         raise ComposeError(f"the compose file is no YAML: {error}") from error
     finally:
         reader.dispose()
@@ -206,48 +209,79 @@ def parse(document: Mapping[str, Any]) -> Compose:
     if not isinstance(services, Mapping) or not services:
         raise ComposeError("the compose file has no services.")
     return Compose(
-        services={name: _service(name, body or {}) for name, body in services.items()},
-        secrets=_externals(document.get("secrets")),
-        configs=_externals(document.get("configs")),
-        networks={name: body or {} for name, body in (document.get("networks") or {}).items()},
-        volumes={name: body or {} for name, body in (document.get("volumes") or {}).items()},
+        services={name: _service(name, body) for name, body in services.items()},
+        secrets=_externals(_section(document, "secrets")),
+        configs=_externals(_section(document, "configs")),
+        networks=_section(document, "networks"),
+        volumes=_section(document, "volumes"),
     )
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    """A mapping, or an empty one where nothing is said. Raises ComposeError."""
+    if isinstance(value, Mapping):
+        return value
+    if value:
+        raise ComposeError(f"{where}: {value!r} is no mapping; write names and values there.")
+    return {}
+
+
+def _items(value: Any, where: str) -> Sequence[Any]:
+    """The items of a list, or the names of a mapping. Raises ComposeError."""
+    if isinstance(value, list | tuple | Mapping):
+        return tuple(value)
+    if value:
+        raise ComposeError(f"{where}: {value!r} is no list.")
+    return ()
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+    bodies = _mapping(document.get(name), f"the section {name}")
+    return {one: _mapping(body, f"{name}, {one}") for one, body in bodies.items()}
 
 
 def seconds(value: Any, where: str = "duration") -> float:
     """'1m30s' as 90.0; a bare number counts as seconds. Raises ComposeError."""
     if isinstance(value, int | float):
-        return float(value)
+        return _number(value, where)
     text = str(value).strip()
     parts = DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ComposeError(f"{where}: {value!r} is no duration; write it like 90s or 1m30s.")
-    return sum(float(number) * SECONDS[unit] for number, unit in parts)
+    return sum(_number(number, where) * SECONDS[unit] for number, unit in parts)
 
 
 def size(value: Any, where: str = "memory") -> int:
     """'256M' as bytes, units of 1024 as Docker counts them. Raises ComposeError."""
     if isinstance(value, int | float):
-        return int(value)
+        return int(_number(value, where))
     match = SIZE.fullmatch(str(value).strip())
     if not match:
         raise ComposeError(f"{where}: {value!r} is no size; write it like 256M or 1G.")
     number, unit = match.groups()
-    return int(float(number) * 1024 ** (" kmgtp".index(unit.lower()) if unit else 0))
+    return int(_number(number, where) * 1024 ** (" kmgtp".index(unit.lower()) if unit else 0))
 
 
 def _number(value: Any, where: str) -> float:
+    """A number of 0 or more that is finite: no other is meant anywhere. Raises ComposeError."""
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         raise ComposeError(f"{where}: {value!r} is no number.") from None
+    # Whoever counts with it later expects a number as the engine has them: 64 bits.
+    if not (math.isfinite(number) and 0 <= number < 2**63):
+        raise ComposeError(f"{where}: {value!r} is no number of 0 or more that can be counted.")
+    return number
 
 
-def _service(name: str, body: Mapping[str, Any]) -> Service:
-    deploy = body.get("deploy") or {}
-    resources, placement = deploy.get("resources") or {}, deploy.get("placement") or {}
-    reserved, limits = resources.get("reservations") or {}, resources.get("limits") or {}
+def _service(name: str, given: Any) -> Service:
     where = f"service {name}"
+    body = _mapping(given, where)
+    deploy = _mapping(body.get("deploy"), f"{where}, deploy")
+    resources = _mapping(deploy.get("resources"), f"{where}, resources")
+    placement = _mapping(deploy.get("placement"), f"{where}, placement")
+    reserved = _mapping(resources.get("reservations"), f"{where}, reservations")
+    limits = _mapping(resources.get("limits"), f"{where}, limits")
     replicas = deploy.get("replicas")
     return Service(
         name=name,
@@ -258,46 +292,57 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
         memory=size(reserved.get("memory") or 0, f"{where}, reserved memory"),
         cpu_limit=_number(limits.get("cpus") or 0, f"{where}, cpus limit"),
         memory_limit=size(limits.get("memory") or 0, f"{where}, memory limit"),
-        constraints=tuple(str(text) for text in placement.get("constraints") or ()),
+        constraints=tuple(
+            str(text) for text in _items(placement.get("constraints"), f"{where}, constraints")
+        ),
         preferences=tuple(
             str(item["spread"])
-            for item in placement.get("preferences") or ()
+            for item in _items(placement.get("preferences"), f"{where}, preferences")
             if isinstance(item, Mapping) and item.get("spread")
         ),
         max_replicas_per_node=int(
             _number(placement.get("max_replicas_per_node") or 0, f"{where}, max_replicas_per_node")
         ),
-        ports=tuple(port for item in body.get("ports") or () for port in _ports(item, where)),
-        secrets=_sources(body.get("secrets")),
-        configs=_sources(body.get("configs")),
-        networks=tuple(body.get("networks") or ()),
-        volumes=tuple(_volume(item) for item in body.get("volumes") or ()),
+        ports=tuple(
+            port
+            for item in _items(body.get("ports"), f"{where}, ports")
+            for port in _ports(item, where)
+        ),
+        secrets=_sources(body.get("secrets"), f"{where}, secrets"),
+        configs=_sources(body.get("configs"), f"{where}, configs"),
+        networks=tuple(str(one) for one in _items(body.get("networks"), f"{where}, networks")),
+        volumes=tuple(_volume(item) for item in _items(body.get("volumes"), f"{where}, volumes")),
         healthcheck=_healthcheck(body.get("healthcheck"), where),
         update=rollout(deploy.get("update_config"), f"{where}, update_config"),
         rollback=rollout(deploy.get("rollback_config"), f"{where}, rollback_config"),
         restart=_restart(deploy.get("restart_policy"), f"{where}, restart_policy"),
         stop_grace_period=seconds(body.get("stop_grace_period", 10), f"{where}, stop_grace_period"),
-        environment=_environment(body.get("environment")),
+        environment=_environment(body.get("environment"), f"{where}, environment"),
     )
 
 
-def _sources(items: Any) -> tuple[str, ...]:
-    return tuple(
-        str(item["source"]) if isinstance(item, Mapping) else str(item) for item in items or ()
-    )
+def _sources(items: Any, where: str) -> tuple[str, ...]:
+    found = []
+    for item in _items(items, where):
+        if isinstance(item, Mapping) and not item.get("source"):
+            raise ComposeError(f"{where}: {dict(item)!r} names no source.")
+        found.append(str(item["source"]) if isinstance(item, Mapping) else str(item))
+    return tuple(found)
 
 
-def _environment(items: Any) -> dict[str, str]:
+def _environment(items: Any, where: str) -> dict[str, str]:
     if isinstance(items, Mapping):
         return {str(k): "" if v is None else str(v) for k, v in items.items()}
-    pairs = (str(item).partition("=") for item in items or ())
+    pairs = (str(item).partition("=") for item in _items(items, where))
     return {key: value for key, _equals, value in pairs}
 
 
 def _ports(item: Any, where: str) -> Iterable[Port]:
     if isinstance(item, Mapping):
         published = _port_numbers(item.get("published") or 0, where)
-        target = int(_number(item.get("target"), f"{where}, port's target"))
+        (target, *more) = _port_numbers(item.get("target"), where)
+        if more:
+            raise ComposeError(f"{where}: {item.get('target')!r} is no port's target.")
         protocol, mode = str(item.get("protocol") or "tcp"), str(item.get("mode") or "ingress")
         return [Port(number, target, protocol, mode) for number in published]
     text, _slash, protocol = str(item).partition("/")
@@ -312,10 +357,11 @@ def _ports(item: Any, where: str) -> Iterable[Port]:
 
 
 def _port_numbers(value: Any, where: str) -> list[int]:
-    first, _dash, last = str(value).partition("-")
-    if not first.isdigit() or (last and not last.isdigit()):
+    match = PORTS.fullmatch(str(value))
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if not first <= last <= 65535:
         raise ComposeError(f"{where}: {value!r} is no port.")
-    return list(range(int(first), int(last or first) + 1))
+    return list(range(first, last + 1))
 
 
 def _volume(item: Any) -> Volume:
@@ -335,7 +381,8 @@ def _healthcheck(body: Any, where: str) -> Healthcheck | None:
     if not isinstance(body, Mapping):
         return None
     test = body.get("test") or ()
-    words = ("CMD-SHELL", test) if isinstance(test, str) else tuple(str(word) for word in test)
+    items = ("CMD-SHELL", test) if isinstance(test, str) else test
+    words = tuple(str(word) for word in _items(items, f"{where}, healthcheck test"))
     return Healthcheck(
         test=words,
         interval=seconds(body.get("interval", 30), f"{where}, healthcheck interval") or 30.0,
@@ -348,7 +395,7 @@ def _healthcheck(body: Any, where: str) -> Healthcheck | None:
 
 def rollout(body: Any, where: str = "update_config") -> Rollout:
     """An update_config or rollback_config. Raises ComposeError."""
-    body = body or {}
+    body = _mapping(body, where)
     # 0 means "all at once" in a file, but "not set" for the monitor (swarmkit then takes 5 s).
     return Rollout(
         parallelism=int(_number(body.get("parallelism", 1), f"{where}, parallelism")),
@@ -363,7 +410,7 @@ def rollout(body: Any, where: str = "update_config") -> Rollout:
 
 
 def _restart(body: Any, where: str) -> Restart:
-    body = body or {}
+    body = _mapping(body, where)
     attempts = body.get("max_attempts")
     return Restart(
         condition=str(body.get("condition") or "any"),
@@ -373,10 +420,9 @@ def _restart(body: Any, where: str) -> Restart:
     )
 
 
-def _externals(section: Any) -> dict[str, str | None]:
+def _externals(section: Mapping[str, Mapping[str, Any]]) -> dict[str, str | None]:
     names: dict[str, str | None] = {}
-    for name, body in (section or {}).items():
-        body = body or {}
+    for name, body in section.items():
         external = body.get("external")
         if isinstance(external, Mapping):
             names[name] = str(external.get("name") or body.get("name") or name)

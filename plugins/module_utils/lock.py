@@ -228,11 +228,15 @@ def from_config(config: Mapping[str, Any]) -> Lock:
     name = spec["Name"]
     try:
         content = json.loads(base64.b64decode(spec.get("Data") or ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         content = {}
     try:
         lease = float(labels[LEASE]) if LEASE in labels else None
-    except ValueError:
+    except (TypeError, ValueError):
+        lease = None
+    # A label is anybody's to write: what is no length of time, or longer than any that we write, is
+    # none. The lock holds as one without the label, neither for ever nor for no time.
+    if lease is not None and not 0 < lease <= OLD_SECONDS:
         lease = None
     created = epoch(config.get("CreatedAt") or "")
     return Lock(
@@ -287,7 +291,7 @@ def line(lock: Mapping[str, Any]) -> str:
     left = lock["ends"]
     end = f"ends in {left} s" if left > 0 else f"ended {-left} s ago"
     if lock["renewed"] is None:
-        life = "made by an older version, which renews nothing"
+        life = "without a lease that can be read, as an older version makes them"
     else:
         life = f"renewed {lock['renewed']} s ago"
         end += " unless it is renewed" if left > 0 else ""

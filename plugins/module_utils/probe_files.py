@@ -16,9 +16,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -236,6 +234,10 @@ class ProbeFolder:
             time.sleep(0.02)
         return head
 
+    def note_failure(self, text: str) -> None:
+        """Keep what ended the probe before it began, for `begun`."""
+        self.error_file.write_text(text, encoding="utf-8")
+
     def stop(self, timeout: float) -> str:
         """Ask the probe to end and wait for its last answers, see `wait`. Raises ProbeError."""
         self.ask_to_end()
@@ -281,30 +283,6 @@ class ProbeFolder:
         self.report_file.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         self.picture_file.write_text(probe.svg(samples, title), encoding="utf-8")
         return report
-
-
-def detach(work: Callable[[], None], folder: ProbeFolder) -> None:
-    """Do the work in a process of its own, in a session of its own; returns at once."""
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return
-    try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        # Ansible's workers hand signals on to their whole group.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.closerange(3, 4096)
-        work()
-    except BaseException:
-        folder.error_file.write_text(traceback.format_exc(), encoding="utf-8")
-    finally:
-        os._exit(0)
 
 
 def new_run(base: Path, pid: int) -> ProbeFolder:

@@ -227,6 +227,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.daemon import detach
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
     HOST,
     REQUIRED_IF,
@@ -234,14 +235,13 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files imp
     SPEC,
     ProbeError,
     ProbeFolder,
-    detach,
 )
 
 
 def start(options: dict[str, Any]) -> dict[str, Any]:
     """Begin on this host; where, and what is to be read from there next."""
     folder = ProbeFolder(Path(tempfile.mkdtemp(prefix="monsterstack-probe-")))
-    detach(lambda: folder.work_on_lease(options), folder)
+    detach(lambda: folder.work_on_lease(options), folder.note_failure)
     head = folder.begun()
     lines, _offset = folder.read_from(0)
     return {

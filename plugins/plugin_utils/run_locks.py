@@ -17,7 +17,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
@@ -25,6 +25,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import lock
+from ansible_collections.monsterstack.swarm.plugins.module_utils.daemon import detach
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.printing import refuse
 
 LOOK_SECONDS = 0.5
@@ -101,10 +102,13 @@ class RunLocks:
         be reached.
         """
         self.end_keeper()
-        first = os.fork()
-        if first == 0:
-            _become_daemon(self, renew, give_back)
-        os.waitpid(first, 0)
+
+        def work() -> None:
+            # Ansible's workers hand their words to their parent.
+            Display()._final_q = None
+            self.keep(renew, give_back)
+
+        detach(work)
 
     def keep(self, renew: Callable[[], list[str]], give_back: Callable[[str], None]) -> None:
         """In the keeper: renew while the run lives.
@@ -138,28 +142,6 @@ class RunLocks:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self.tmp)
-
-
-def _become_daemon(
-    run: RunLocks, renew: Callable[[], list[str]], give_back: Callable[[str], None]
-) -> NoReturn:
-    """In the child: leave Ansible's session and descriptors, and keep the locks."""
-    try:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        # Ansible's workers hand signals on to their whole group, and their words to their parent.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.closerange(3, 4096)
-        Display()._final_q = None
-        run.keep(renew, give_back)
-    finally:
-        os._exit(0)
 
 
 class OwnedAction(ActionBase):

@@ -12,17 +12,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from ansible.errors import AnsibleError
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.daemon import detach
 from ansible_collections.monsterstack.swarm.plugins.module_utils.probe_files import (
     ProbeFolder,
     alive,
-    detach,
 )
 from ansible_collections.monsterstack.swarm.plugins.modules.availability_probe import read
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.probe_relay import Relay
@@ -51,17 +51,6 @@ class Page(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Quiet."""
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class Bench:
@@ -267,7 +256,7 @@ def begin(bench: Bench, lease: float) -> tuple[ProbeFolder, Away, threading.Thre
     bench.probe |= {"lease": lease, "request_timeout": 2}
     place = ProbeFolder(bench.host_tmp / "monsterstack-probe-x")
     place.folder.mkdir()
-    detach(lambda: place.work_on_lease(bench.probe), place)
+    detach(lambda: place.work_on_lease(bench.probe), place.note_failure)
     place.begun()
     lines, _end = place.read_from(0)
     said = {"place": str(place.folder), "offset": lines.index("\n") + 1, "age": 0.0}

@@ -186,6 +186,77 @@ def test_refused(document: dict[str, Any], message: str) -> None:
         compose.parse(document)
 
 
+ODD: dict[str, Any] = {
+    "not a number": float("nan"),
+    "infinite": float("inf"),
+    "infinite and negative": float("-inf"),
+    "negative": -1,
+    "huge": 10**400,
+    "a huge fraction": 1e300,
+    "a huge text": "9" * 400,
+    "nan as a text": "nan",
+    "inf as a text": "inf",
+    "a negative text": "-5",
+    "a digit of another script": "\u00b2",
+    "all ports and more": "0-99999999999",
+    "empty": "",
+    "a text": "text",
+    "nothing": None,
+    "true": True,
+    "a list": [1, None, {}],
+    "a mapping": {"x": [None]},
+    "a list of texts": ["a"],
+}
+
+
+def replaced(part: Any, odd: Any) -> list[Any]:
+    """The document with the odd value in the place of each of its values, one after the other."""
+    keys = list(part) if isinstance(part, dict) else range(len(part) if type(part) is list else 0)
+    found = [odd]
+    for key in keys:
+        for inner in replaced(part[key], odd):
+            copy = part.copy()
+            copy[key] = inner
+            found.append(copy)
+    return found
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_whatever_stands_in_a_file_it_is_read_or_refused_in_words(odd: Any) -> None:
+    for document in replaced(FULL, odd)[1:]:
+        try:
+            found = compose.parse(document)
+        except ComposeError:
+            continue  # any other error would end in a traceback
+        for service in found.services.values():
+            numbers = [
+                *(service.replicas, service.cpus, service.memory, service.max_replicas_per_node),
+                *(service.cpu_limit, service.memory_limit, service.stop_grace_period),
+                *(service.update.monitor, service.update.parallelism, service.restart.window),
+                service.restart.max_attempts or 0,
+            ]
+            assert all(0 <= number < 2**63 for number in numbers), (document, numbers)
+
+
+ODD_NUMBERS = {n: ODD[n] for n in list(ODD)[: list(ODD).index("empty")]}
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize("odd", ODD_NUMBERS.values(), ids=ODD_NUMBERS)
+def test_an_odd_number_is_refused_where_it_stands(odd: Any) -> None:
+    documents = {
+        "web, replicas": one({"deploy": {"replicas": odd}}),
+        "web, memory limit": one({"deploy": {"resources": {"limits": {"memory": odd}}}}),
+        "web, stop_grace_period": one({"stop_grace_period": odd}),
+        "web, update_config, delay": one({"deploy": {"update_config": {"delay": odd}}}),
+        "web": one({"ports": [{"target": odd}]}),
+    }
+    for where, document in documents.items():
+        with pytest.raises(ComposeError, match=f"^service {where}: "):
+            compose.parse(document)
+
+
 # What `docker stack config` (26.1) prints plainly is a text to it unless it is one of these.
 PLAIN: dict[str, tuple[str, Any]] = {
     "a short git hash": ("1234e56x", "1234e56x"),
@@ -241,7 +312,16 @@ def test_the_version_is_left_out() -> None:
     assert compose.load('version: "3.8"\nservices: {}\n') == {"services": {}}
 
 
-@pytest.mark.parametrize("text", ["a: [", "- a", "just words"], ids=["broken", "a list", "a text"])
+NO_FILES = {
+    "broken": "a: [",
+    "a list": "- a",
+    "a text": "just words",
+    "a number that is too long": f"services: {'9' * 5000}",
+}
+
+
+@pytest.mark.fault("B3")
+@pytest.mark.parametrize("text", NO_FILES.values(), ids=NO_FILES)
 def test_what_is_no_compose_file(text: str) -> None:
     with pytest.raises(ComposeError):
         compose.load(text)

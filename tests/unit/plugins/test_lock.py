@@ -419,6 +419,45 @@ def test_a_recorded_lock_is_understood() -> None:
     assert "an older version" in lock.line(made.describe(made.created + 60))
 
 
+ODD_LEASES = ["nan", "inf", "-inf", "-5", "0", "", "soon", "1e300", "9" * 400, "1e999"]
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize("lease", ODD_LEASES, ids=lambda text: text[:9])
+def test_a_lease_that_is_no_length_of_time_is_none(swarm: Swarm, lease: str) -> None:
+    """The lock holds neither for ever nor for no time, and is shown like any other."""
+    take(swarm, ANN)
+    swarm.configs["id1"]["Spec"]["Labels"][lock.LEASE] = lease
+    swarm.now += 60
+    (told,) = take(swarm, BOB)["others"]
+    assert told["ends"] == pytest.approx(lock.OLD_SECONDS, abs=120)
+    assert "ends in" in lock.line(told)
+    assert call(swarm, stack_lock.read, BOB)["lines"]
+    swarm.now += lock.OLD_SECONDS
+    assert take(swarm, BOB)["held"]
+
+
+ODD_CONTENTS = [
+    b"",
+    b"{",
+    b"nan",
+    b"[1]",
+    b"[" * 100_000,
+    b"9" * 5000,
+    b'{"pid": Infinity}',
+    b"\xff",
+]
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize("content", ODD_CONTENTS, ids=lambda content: str(content[:9]))
+def test_a_lock_whose_content_is_no_owner_is_shown_and_holds(swarm: Swarm, content: bytes) -> None:
+    take(swarm, ANN)
+    swarm.configs["id1"]["Spec"]["Data"] = base64.b64encode(content).decode()
+    (told,) = take(swarm, BOB)["others"]
+    assert told["owner"].startswith("unknown, its content cannot be read")
+
+
 # Texts
 
 
@@ -515,6 +554,39 @@ def test_the_keeper_lives_as_long_as_the_run(
     assert len(rounds) == 3, "a manager that does not answer is asked again"
     assert back == ["shop_lock"], "a run that ended in an orderly way gives back"
     assert not folder.exists()
+
+
+@pytest.mark.fault("A4")
+def test_the_keeper_is_a_process_of_its_own(tmp_path: Path) -> None:
+    """It renews while its starter does other things, in another session, and ends when told."""
+    renewed = tmp_path / "renewed"
+    run = subprocess.Popen(["sleep", "60"])
+    locks = RunLocks(run.pid, tmp_path)
+    locks.taken("shop_lock")
+
+    def renew() -> list[str]:
+        renewed.write_text(f"{os.getpid()} {os.getsid(0)} {os.fstat(0).st_rdev}")
+        return ["shop_lock"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lock, "RENEW_SECONDS", 0.01)
+        locks.start_keeper(renew, lambda _name: None)
+    for _ in range(100):
+        if renewed.exists() and renewed.read_text().count(" ") == 2:
+            break
+        time.sleep(0.1)
+    pid, session, stdin = map(int, renewed.read_text().split())
+    assert pid != os.getpid()
+    assert session != os.getsid(0)
+    assert stdin == os.stat(os.devnull).st_rdev
+    locks.end_keeper()
+    for _ in range(100):
+        if not lock.exists(pid):
+            break
+        time.sleep(0.1)
+    assert not lock.exists(pid)
+    run.kill()
+    run.wait()
 
 
 @pytest.mark.fault("A4")

@@ -8,8 +8,7 @@ import subprocess
 import threading
 import time
 import xml.etree.ElementTree
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -233,16 +232,10 @@ class Page(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+def port(port: int) -> int:
     Page.mode = "right"
     Page.connections.clear()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return port
 
 
 CHECK = {"path": "/", "contains": "<title>Page"}

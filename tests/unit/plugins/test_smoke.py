@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -52,7 +50,7 @@ def test_judge(check: dict[str, Any], given: Answer, problem: str | None) -> Non
     assert (problem or "") in (found or "")
 
 
-class Echo(BaseHTTPRequestHandler):
+class Page(BaseHTTPRequestHandler):
     """Answers a form with its own body, anything else with its path."""
 
     def do_GET(self) -> None:
@@ -69,17 +67,6 @@ class Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Quiet."""
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Echo)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_a_real_server(port: int) -> None:
