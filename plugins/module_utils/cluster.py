@@ -86,7 +86,7 @@ class Wishes:
     pins: Sequence[str] = ()  # labels that stand for data on one node's disk
     other_pins: Sequence[str] = ()  # those of the stacks that this run does not release
     labels: bool = True  # this run sets the nodes' labels
-    remove: Sequence[str] = ()  # nodes to be removed, by inventory name or host name
+    remove: Sequence[str] = ()  # nodes to be removed, by inventory name or, if it has none, host name
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
     # The volumes that each pin stands for, as far as the services that run tell: {label: [volume]}.
@@ -401,29 +401,63 @@ def _plan_host(
         plan.promote.append(name)
 
 
+def _nodes_of(host: Host, hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[str, Any]]:
+    """The nodes of the swarm that this host is or was: by its id, else by its host name, else by
+    its address. A node whose own machine says its id is no other host's."""
+    own = host.swarm.get("node_id")
+    if not host.fresh and own in nodes:
+        return [nodes[own]]
+    taken = {other.swarm.get("node_id") for other in hosts if not other.fresh}
+    free = [node for node_id, node in nodes.items() if node_id not in taken]
+    # Nobody knows what a machine that does not answer calls itself.
+    hostname = (host.info or {}).get("hostname", host.name)
+    return [node for node in free if node["hostname"] == hostname] or [
+        node for node in free if node.get("addr") == host.address
+    ]
+
+
 def _plan_removals(
     plan: Plan, hosts: Sequence[Host], nodes: Nodes, former: Collection[str], wishes: Wishes
 ) -> None:
     by_name = {host.name: host for host in hosts}
+    of = {host.name: _nodes_of(host, hosts, nodes) for host in hosts}
     for name in wishes.remove:
         host = by_name.get(name)
-        hostname = (host.info or {}).get("hostname", name) if host else name
-        own = host.swarm.get("node_id") if host and not host.fresh else None
-        found = [
-            node
-            for node_id, node in nodes.items()
-            if node_id == own or (node["hostname"] == hostname and own not in nodes)
-        ]
+        if host:
+            found = of[name]
+        else:
+            found = [n for n in nodes.values() if name in (n["id"], n["hostname"], n.get("addr"))]
+            called = [
+                one.name
+                for one in hosts
+                if name in (one.address, (one.info or {}).get("hostname"))
+                or any(node in found for node in of[one.name])
+            ]
+            if problem := _refuse_name(name, called, found):
+                plan.errors.append(problem)
+                continue
         if not found and not (name in former and wishes.dead):
-            known = ", ".join(sorted({node["hostname"] for node in nodes.values()}))
-            if host:
+            unknown = [
+                node["hostname"]
+                for node in nodes.values()
+                if node["status"] == "down" and not any(node in theirs for theirs in of.values())
+            ]
+            if host and host.info is None and unknown:
+                plan.errors.append(
+                    f"{name} does not answer, and the swarm lists no node of that name or at its "
+                    f"address ({host.address}). If it was one of {', '.join(sorted(unknown))}, "
+                    "which are down and which the inventory does not know, name that one: "
+                    f"-e node={sorted(unknown)[0]} -e dead=true."
+                )
+            elif host:
                 plan.notices.append(f"{name} is not in the swarm any more.")
             else:
+                known = ", ".join(sorted({node["hostname"] for node in nodes.values()}))
                 plan.errors.append(f"neither the inventory nor the swarm ({known}) has a {name}.")
         for node in found:
             alive = node["status"] != "down"
             problem = _refuse_removal(name, host, alive, wishes) or _refuse_removed_data(
-                name, host, node, wishes
+                name, host or _machine_at(node, hosts), node, wishes
             )
             if problem:
                 plan.errors.append(problem)
@@ -433,6 +467,27 @@ def _plan_removals(
         plan.errors.append(
             f"{plan.primary} is the only manager that answers, and nothing can be done without one."
         )
+
+
+def _refuse_name(
+    name: str, called: Sequence[str], found: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """Why a node is not removed by a name that is not the inventory's: plays find its machine by
+    that one alone, so nobody would ask it."""
+    if called:
+        return (
+            f"the inventory calls {name} {' or '.join(called)}. Say -e node={called[0]}: by that "
+            "name alone its machine is asked."
+        )
+    named = [node["hostname"] for node in found if node["hostname"] != name]
+    if named:
+        return f"{name} is the node {named[0]} of the swarm: say -e node={named[0]}."
+    return None
+
+
+def _machine_at(node: Mapping[str, Any], hosts: Sequence[Host]) -> Host | None:
+    """A host that answers at a node's address and is another node by now: the disk is the same."""
+    return next((host for host in hosts if host.info and host.address == node.get("addr")), None)
 
 
 def _refuse_removal(name: str, host: Host | None, alive: bool, wishes: Wishes) -> str | None:

@@ -44,7 +44,9 @@ options:
     type: bool
     default: true
   remove:
-    description: Nodes that are to be removed, by inventory name or host name.
+    description:
+      - Nodes that are to be removed, by inventory name. By host name only those that no host of the
+        inventory can be, by its id, its host name or its address.
     type: list
     elements: str
     default: []

@@ -252,6 +252,30 @@ def test_braces_are_refused_before_they_are_used(tmp_path: Path) -> None:
     assert not made.exists()
 
 
+# Each row: the playbook, its words, a piece of the refusal.
+UNNAMED: dict[str, tuple[str, list[str], str]] = {
+    "a stack that nobody has confirmed": ("teardown.yml", [], "-e confirm=monsterstack"),
+    "the name of another one": ("teardown.yml", ["confirm=shop"], "-e confirm=monsterstack"),
+    "a group that is dead": (
+        "node_remove.yml",
+        ["node=n1,workers", "dead=true"],
+        "workers is a group of the inventory. Name single nodes",
+    ),
+    "all of them": ("node_remove.yml", ["node=all", "dead=true"], "all is a group"),
+    "a group in good order": ("node_remove.yml", ["node=managers"], "managers is a group"),
+    "nobody is dead": ("site.yml", ["dead=true"], "none is named. Name them"),
+}
+
+
+@pytest.mark.fault("A8", "A1")
+@pytest.mark.parametrize(("playbook", "words", "piece"), UNNAMED.values(), ids=UNNAMED)
+def test_what_is_not_named_is_refused_before_a_host_is_looked_at(
+    tmp_path: Path, playbook: str, words: list[str], piece: str
+) -> None:
+    options = [option for word in words for option in ("-e", word)]
+    refused_first(run(tmp_path, playbook, *options), [piece])
+
+
 @pytest.mark.parametrize(
     ("playbook", "options", "piece"),
     [

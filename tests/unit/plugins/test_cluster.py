@@ -306,7 +306,14 @@ def all_of(nodes: list[dict[str, Any]], **other: Host) -> list[Host]:
     ]
 
 
+def replace_facts(one: Host, **facts: Any) -> Host:
+    """The same host, where it says something else of itself."""
+    return replace(one, info={**(one.info or {}), **facts})
+
+
 FIVE = [*THREE, W1, W2]
+# The inventory calls its machine w7, and it is off.
+WEB_1 = {**node("w7", status="down", redis="true"), "hostname": "web-1", "id": "id-web-1"}
 MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
     "a worker becomes a manager": (
         [*all_of([*THREE, W1])[:3], host("w1", "A", group="managers", role="worker"), host("m4")],
@@ -371,6 +378,20 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         all_of([M1, {**LOST_M3, "reachability": None}])[:1],
         Wishes(remove=["m3"], dead=True),
         {"remove": [{"name": "m3", "id": "id-m3", "role": "manager", "alive": False}]},
+    ),
+    "a dead node by its address, while another machine calls itself so": (
+        [
+            host("m1", "A", [M1, WEB_1, node("w7", node_id="id-w5", status="down")]),
+            host("w7", reached=False),
+            replace_facts(host("w5", "A", engine="stopped"), hostname="w7"),
+        ],
+        Wishes(remove=["w7"], dead=True),
+        {"remove": [{"name": "w7", "id": "id-web-1", "role": "worker", "alive": False}]},
+    ),
+    "a dead node that no host of the inventory can be": (
+        [host("m1", "A", [M1, {**WEB_1, "addr": "198.51.100.1"}]), host("w7", reached=False)],
+        Wishes(remove=["web-1"], dead=True),
+        {"remove": [{"name": "web-1", "id": "id-web-1", "role": "worker", "alive": False}]},
     ),
     "it is removed already": (
         [host("m1", "A", [M1]), host("w1")],
@@ -481,6 +502,64 @@ REFUSED: dict[str, tuple[list[Host], Wishes, list[str]]] = {
 def test_refused_moves(hosts: list[Host], wishes: Wishes, pieces: list[str]) -> None:
     said = "\n".join(make_plan(hosts, wishes).errors)
     assert all(piece in said for piece in pieces), said
+
+
+WEB = {**node("w7", status="down", redis="true"), "hostname": "web-1"}
+STORED = {"redis": ["shop_data"]}
+# Each row: w7 of the inventory, its node in the swarm, what is typed for it.
+CALLED: dict[str, tuple[Host, dict[str, Any], str]] = {
+    "by its host name": (
+        replace_facts(host("w7", "A", volumes=["shop_data"]), hostname="web-1"),
+        WEB,
+        "web-1",
+    ),
+    "by its id": (replace_facts(host("w7", "A"), hostname="web-1"), WEB, "id-w7"),
+    "by its address": (replace_facts(host("w7", "A"), hostname="web-1"), WEB, "10.0.0.7"),
+    "its engine is stopped": (
+        replace_facts(host("w7", "A", engine="stopped"), hostname="web-1"),
+        WEB,
+        "web-1",
+    ),
+    "it was installed anew": (replace_facts(host("w7"), hostname="web-1"), WEB_1, "web-1"),
+    "it was called otherwise later": (host("w7", "A"), WEB, "web-1"),
+    "it does not answer": (host("w7", reached=False), WEB_1, "web-1"),
+}
+
+
+@pytest.mark.fault("A1", "A11")
+@pytest.mark.parametrize(("machine", "listed", "name"), CALLED.values(), ids=CALLED)
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "alive"])
+def test_a_machine_is_asked_by_whatever_name_it_is_called(
+    machine: Host, listed: dict[str, Any], name: str, dead: bool
+) -> None:
+    """Plays look at the machine of the inventory's name: another name would pass it over."""
+    wishes = Wishes(remove=[name], dead=dead, lose_data=True, volumes=STORED)
+    plan = make_plan([host("m1", "A", [M1, listed]), machine], wishes)
+    (refused,) = plan.errors
+    assert f"the inventory calls {name} w7. Say -e node=w7" in refused
+    assert plan.remove == []
+
+
+@pytest.mark.fault("A1", "A11")
+def test_data_are_looked_for_on_the_machine_that_is_another_node_by_now() -> None:
+    """It joined again under another name, so that its earlier node is dead, and its disk is not."""
+    nodes = [M1, {**WEB_1, "addr": "10.0.0.2"}, W2]
+    for volumes, piece in ((["shop_data"], "shop_data is there"), ([], "")):
+        wishes = Wishes(remove=["web-1"], dead=True, lose_data=True, volumes=STORED, pins=["redis"])
+        plan = make_plan([host("m1", "A", nodes), host("w2", "A", volumes=volumes)], wishes)
+        assert piece in "".join(plan.errors)
+        assert bool(plan.errors) == bool(piece)
+
+
+@pytest.mark.fault("A1")
+def test_a_silent_machine_that_nobody_finds_is_not_called_removed() -> None:
+    nodes = [M1, {**WEB_1, "addr": "198.51.100.1"}]
+    plan = make_plan(
+        [host("m1", "A", nodes), host("w7", reached=False)], Wishes(remove=["w7"], dead=True)
+    )
+    (refused,) = plan.errors
+    assert "no node of that name or at its address (10.0.0.7)" in refused
+    assert "-e node=web-1 -e dead=true" in refused
 
 
 # Each row: hosts of which m2 is locked; a piece of the error or of the notice of a dry run.
