@@ -134,6 +134,14 @@ def plan_backup(
             )
     plan.copied_from = chosen.name
     plan.errors += _check_volumes(looked, volumes, chosen.name)
+    for volume in volumes:
+        there = _nodes_with(volume["name"], looked)
+        if len(there) > 1:
+            plan.notices.append(
+                f"the volume {volume['name']} is on {', '.join(there)}, and each may hold "
+                "something else: a copy of each is kept, and a restore puts each back on the node "
+                "that it is from."
+            )
     if not_kept:
         plan.notices.append(
             f"not kept, because the stack does not name them under `backup`: {', '.join(not_kept)}."
@@ -174,6 +182,15 @@ def _hostname(host: Host) -> str:
     return str((host.info or {}).get("hostname") or host.name)
 
 
+def _nodes_with(volume: str, looked: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The hosts on which a running task uses this volume."""
+    return [
+        name
+        for name, found in looked.items()
+        if volume in [one["name"] for one in found.get("volumes") or []]
+    ]
+
+
 def _check_volumes(
     looked: Mapping[str, Mapping[str, Any]],
     volumes: Sequence[Mapping[str, Any]],
@@ -181,12 +198,7 @@ def _check_volumes(
 ) -> list[str]:
     errors = []
     for volume in volumes:
-        there = [
-            name
-            for name, found in looked.items()
-            if volume["name"] in [one["name"] for one in found.get("volumes") or []]
-        ]
-        if not there:
+        if not _nodes_with(volume["name"], looked):
             errors.append(
                 f"the volume {volume['name']} is not found: no running task of the service "
                 f"{volume['service']} uses it on a host that answers. Mend the service "
@@ -258,8 +270,10 @@ def plan_restore(
 
     `there` is what node_archive found of the volumes, by host. A volume goes to the host that
     carries the label which its service is bound to, else to the one that is called like the host it
-    came from. `force` lets stacks begin without their data whose archives are not named; with
-    `aside` the data of a volume that nobody uses are moved to another one first.
+    came from. Of a volume that several nodes had each copy goes back to its own, but for that of
+    the node which had the label: it goes where the label is, and counts there. `force` lets stacks
+    begin without their data whose archives are not named; with `aside` the data of a volume that
+    nobody uses are moved to another one first.
     """
     plan = RestorePlan()
     plan.errors = _unlike(archives)
@@ -295,8 +309,25 @@ def plan_restore(
             "and becomes a cluster of one, which the others join with the labels that they had."
         )
         _check_stacks(plan, newest, archives, force)
-    for archive, volume in _newest_volumes(archives):
-        _place(plan, archive, volume, nodes, by_hostname, there, aside)
+    for archive, copies in _newest_volumes(archives):
+        placed: dict[str, str] = {}
+        for copy in copies:
+            # What others have beside the node with the label is not what its service looks for.
+            follows = len(copies) == 1 or _had_label(archive, copy)
+            target = _target(plan, archive, copy, follows, nodes, by_hostname)
+            if target is None:
+                continue
+            host, pin = target
+            if host in placed:
+                plan.notices.append(
+                    f"{copy['name']} of {copy['hostname']} is not put back, because that of "
+                    f"{placed[host]} goes to {host}, with the label of its service. {archive.name} "
+                    "has both: keep it."
+                )
+                continue
+            placed[host] = copy["hostname"]
+            whose = f", that of {copy['hostname']}" if len(copies) > 1 else ""
+            _place(plan, archive, copy, host, pin, whose, there, aside)
     missing = [n["hostname"] for n in newest.manifest["nodes"] if n["hostname"] not in by_hostname]
     if missing:
         plan.notices.append(
@@ -421,41 +452,73 @@ def _check_stacks(
         )
 
 
-def _newest_volumes(archives: Sequence[Archive]) -> list[tuple[Archive, Mapping[str, Any]]]:
-    """Each volume once: the registry's is in every archive, and the newest copy counts."""
-    found: dict[str, tuple[Archive, Mapping[str, Any]]] = {}
+def _newest_volumes(
+    archives: Sequence[Archive],
+) -> list[tuple[Archive, list[Mapping[str, Any]]]]:
+    """Each volume once, with its copies, of which several nodes may have had one each. The
+    registry's is in every archive, and the newest archive counts.
+
+    The copy that follows a label comes first.
+    """
+    found: dict[str, tuple[Archive, list[Mapping[str, Any]]]] = {}
     for archive in sorted(archives, key=lambda one: str(one.manifest["at"])):
+        copies: dict[str, dict[str, Mapping[str, Any]]] = {}
         for volume in archive.manifest["volumes"]:
-            found[volume["name"]] = (archive, volume)
+            copies.setdefault(volume["name"], {})[volume["hostname"]] = volume
+        for name, some in copies.items():
+            first = sorted(some.values(), key=lambda one: not _had_label(archive, one))
+            found[name] = (archive, first)
     return [found[name] for name in sorted(found)]
+
+
+def _had_label(archive: Archive, volume: Mapping[str, Any]) -> bool:
+    """Whether a copy is from the node that had the label which the volume's service is bound to."""
+    label = (archive.manifest.get("bound") or {}).get(volume["name"])
+    holders = pins.holders(label, archive.manifest["nodes"]) if label else []
+    return volume["hostname"] in [node["hostname"] for node in holders]
+
+
+def _target(
+    plan: RestorePlan,
+    archive: Archive,
+    volume: Mapping[str, Any],
+    follows: bool,
+    nodes: Sequence[Mapping[str, Any]],
+    by_hostname: Mapping[str, Host],
+) -> tuple[str, str] | None:
+    """(the host to which a volume goes, the label that it gets there, or ""); None without one.
+
+    With `follows` it goes where the label of its service is.
+    """
+    name, hostname = volume["name"], volume["hostname"]
+    label = (archive.manifest.get("bound") or {}).get(name) if follows else None
+    carriers = sorted({str(n["hostname"]) for n in pins.holders(label, nodes)}) if label else []
+    if len(carriers) == 1 and carriers[0] != hostname:
+        plan.notices.append(
+            f"{name} is from {hostname} and goes to {carriers[0]}, which has the label {label}."
+        )
+        hostname = carriers[0]
+    if hostname not in by_hostname:
+        plan.errors.append(
+            f"the volume {name} is from {hostname}, and no host of the "
+            "inventory calls itself so: give one that host name."
+        )
+        return None
+    return by_hostname[hostname].name, label if label and not carriers else ""
 
 
 def _place(
     plan: RestorePlan,
     archive: Archive,
     volume: Mapping[str, Any],
-    nodes: Sequence[Mapping[str, Any]],
-    by_hostname: Mapping[str, Host],
+    host: str,
+    pin: str,
+    whose: str,
     there: Mapping[str, Sequence[Mapping[str, Any]]],
     aside: bool,
 ) -> None:
-    """Where one volume goes, unless that would touch data that are there."""
-    name, hostname = volume["name"], volume["hostname"]
-    label = (archive.manifest.get("bound") or {}).get(name)
-    if label:
-        carriers = sorted({str(node["hostname"]) for node in pins.holders(label, nodes)})
-        if len(carriers) == 1 and carriers[0] != hostname:
-            plan.notices.append(
-                f"{name} is from {hostname} and goes to {carriers[0]}, which has the label {label}."
-            )
-            hostname = carriers[0]
-    if hostname not in by_hostname:
-        plan.errors.append(
-            f"the volume {name} is from {hostname}, and no host of the "
-            "inventory calls itself so: give one that host name."
-        )
-        return
-    host = by_hostname[hostname].name
+    """One volume goes to a host, unless that would touch data that are there."""
+    name = volume["name"]
     found = next((one for one in there.get(host, ()) if one["name"] == name), None) or {}
     if found.get("data"):
         if found.get("archive") == archive.name:
@@ -466,8 +529,8 @@ def _place(
     if found.get("users") or found.get("containers") or (found.get("data") and not aside):
         plan.errors.append(_occupied(archive, volume, host, found))
         return
-    if label and not carriers:
-        plan.pins[label] = [host]
+    if pin:
+        plan.pins[pin] = [host]
     one = {key: volume[key] for key in ("name", "labels")}
     one["labels"] = {**one["labels"], RESTORED: archive.name}
     one["file"] = f"{archive.folder}/{volume['file']}"
@@ -475,7 +538,7 @@ def _place(
     if found.get("data"):
         one["aside"] = aside_of(name, archive.name)
         plan.steps.append(f"what {name} on {host} holds is moved to {one['aside']}.")
-    plan.steps.append(f"{host} gets the volume {name} from {archive.name}.")
+    plan.steps.append(f"{host} gets the volume {name} from {archive.name}{whose}.")
 
 
 def _occupied(

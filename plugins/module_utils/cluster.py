@@ -86,7 +86,7 @@ class Wishes:
     pins: Sequence[str] = ()  # labels that stand for data on one node's disk
     other_pins: Sequence[str] = ()  # those of the stacks that this run does not release
     labels: bool = True  # this run sets the nodes' labels
-    remove: Sequence[str] = ()  # nodes to be removed, by inventory name or, if it has none, host name
+    remove: Sequence[str] = ()  # nodes to be removed, by inventory name, else by host name
     dead: bool = False  # those to be removed will never answer again
     replace: Sequence[str] = ()  # hosts that must have been installed anew
     # The volumes that each pin stands for, as far as the services that run tell: {label: [volume]}.

@@ -132,6 +132,17 @@ def test_what_is_not_kept_is_said() -> None:
     assert "shop_cache" in plan.notices[0]
 
 
+@pytest.mark.fault("A12")
+def test_a_volume_of_several_nodes_is_named_when_it_is_kept() -> None:
+    """That of a global service, or of several replicas: each node has its own."""
+    said = looked({})
+    said["m1"]["volumes"] = said["w1"]["volumes"]
+    plan = plan_backup(ALL, said, [DATA], [], "now")
+    assert plan.errors == []
+    assert "the volume shop_data is on m1, w1, and" in plan.notices[0]
+    assert "a restore puts each back on the node that it is from" in plan.notices[0]
+
+
 MINE = {"stack": "shop", "cluster_id": "A"}
 FOLDER: dict[str, dict[str, str]] = {
     "shop-20251230T000000Z.cluster": MINE,
@@ -413,6 +424,49 @@ def test_a_volume_goes_where_its_service_will_look_for_it(
     hosts = [host("m1", nodes), host("m2", nodes), host("w1"), host("w2")]
     plan = restore(hosts, BOUND, there=REGISTRY)
     assert (plan.errors, list(plan.volumes), plan.pins) == ([], [goes_to], pins)
+
+
+def copies(*hostnames: str, **bound: str) -> dict[str, Any]:
+    """An archive of a volume that several nodes had; of the nodes w1 had the label shop.data."""
+    made = manifest("shop", "20260101T000000Z", *(("shop_data", name) for name in hostnames))
+    names = ("m1", "m2", "w1", "w2")
+    listed = [{**node(name), "labels": {"shop.data": "true"} if name == "w1" else {}}
+              for name in names]  # fmt: skip
+    return {**made, "nodes": listed, "bound": bound}
+
+
+FRESH = fresh("m1", "m2", "w1", "w2")
+
+
+@pytest.mark.fault("A12")
+def test_each_node_gets_its_own_copy_back() -> None:
+    for order in (("w1", "w2"), ("w2", "w1")):
+        plan = restore(FRESH, copies(*order))
+        assert (plan.errors, plan.notices) == ([], [])
+        assert plan.volumes == {
+            name: [put("shop_data", SHOP_NAME, f"0/{name}/shop_data.tar")] for name in order
+        }
+        assert f"w2 gets the volume shop_data from {SHOP_NAME}, that of w2." in plan.steps
+    # The newest archive counts for all nodes, also for one that only the older one knows.
+    newer = {**copies("w1", "m1"), "at": "20260103T000000Z", "stack": "blog"}
+    assert sorted(restore(FRESH, copies("w1", "w2"), newer).volumes) == ["m1", "w1"]
+
+
+@pytest.mark.fault("A12")
+@pytest.mark.parametrize("order", [("w1", "w2"), ("w2", "w1")], ids="-".join)
+@pytest.mark.parametrize("now", ["w1", "w2", "m1"])
+def test_where_the_label_is_the_copy_of_the_node_that_had_it_counts(
+    order: tuple[str, str], now: str
+) -> None:
+    nodes = labelled(f"id-{now}")
+    hosts = [host("m1", nodes), host("m2", nodes), host("w1"), host("w2")]
+    plan = restore(hosts, copies(*order, shop_data="shop.data"))
+    files = {name: [one["file"] for one in some] for name, some in plan.volumes.items()}
+    w1, w2 = ["0/w1/shop_data.tar"], ["0/w2/shop_data.tar"]
+    assert files == {"w1": {"w1": w1, "w2": w2}, "w2": {"w2": w1}, "m1": {"m1": w1, "w2": w2}}[now]
+    assert plan.errors == []
+    left = "shop_data of w2 is not put back, because that of w1 goes to w2"
+    assert (left in " ".join(plan.notices)) == (now == "w2")
 
 
 def test_a_backup_names_the_volumes_of_all_stacks() -> None:
