@@ -566,13 +566,14 @@ def _occupied(
         after.append(f"site.yml{again} starts {', '.join(services)} again.")
     if containers:
         names = " ".join(containers)
-        stop.append(f"'docker stop {names}' on {host}")
+        stop.append(f"'docker stop {names}' and 'docker rm {names}' on {host}")
         after.append(
-            f"Nobody but you starts {', '.join(containers)} again, of no service. Stopped, it "
-            "holds the volume still: the run says what to do with it, before anything is moved."
+            f"Nobody but you makes {', '.join(containers)} again, of no service: stopped alone, a "
+            "container holds its volumes still. 'docker rm' removes no volume, but what a "
+            "container wrote outside its volumes: 'docker commit' before it keeps that as an image."
         )
     return (
-        f"the volume {name} on {host} {held}, {', '.join(users)} uses it, and nothing is "
-        f"overwritten. To have the archive's data instead: stop what uses it ({', '.join(stop)}), "
+        f"the volume {name} on {host} {held}, it belongs to {', '.join(users)}, and nothing is "
+        f"overwritten. To have the archive's data instead: end what uses it ({', '.join(stop)}), "
         f"and run this again with {moved}. {' '.join(after)}"
     )

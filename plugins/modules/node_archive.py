@@ -118,7 +118,8 @@ volumes:
     - Per volume C(name), C(labels), C(bytes), and once packed C(hostname), C(file) below
       O(local_dir) and C(sha256).
     - With V(found) C(name), whether it holds C(data) as a whole, the C(archive) that it is from,
-      and who uses it at this moment, services (C(users)) and C(containers) of none.
+      who uses it at this moment (C(users), services), and the C(containers) of no service
+      that belong to it, running or not.
   returned: success
   type: list
   elements: dict
@@ -288,15 +289,17 @@ def users_of(engine: Engine, volume: dict[str, Any]) -> list[str]:
     ]
 
 
-def running_users(engine: Engine, name: str) -> tuple[list[str], list[str]]:
-    """The services, and the containers of none, that use a volume here at this moment."""
-    found = engine.get("/containers/json", filters={"volume": [name], "status": ["running"]})
+def users_now(engine: Engine, name: str) -> tuple[list[str], list[str]]:
+    """The services that use a volume here at this moment, and the containers of none that belong
+    to it: those hold it also when they do not run."""
+    found = engine.get("/containers/json", all="true", filters={"volume": [name]})
     services, containers = set(), set()
     for one in found:
-        if service := (one.get("Labels") or {}).get(SERVICE_LABEL):
-            services.add(service)
-        else:
+        service = (one.get("Labels") or {}).get(SERVICE_LABEL)
+        if not service:
             containers.add(one["Names"][0].lstrip("/"))
+        elif one["State"] == "running":
+            services.add(service)
     return sorted(services), sorted(containers)
 
 
@@ -354,7 +357,7 @@ class Node:
                     continue
                 raise
             target = Path(there["Mountpoint"])
-            services, containers = running_users(self.engine, volume["name"])
+            services, containers = users_now(self.engine, volume["name"])
             found.append(
                 {
                     "name": volume["name"],
@@ -422,8 +425,15 @@ class Node:
         if self.module.params["swarm"]:
             root = self.root()
             target, fresh = root / "swarm", root / "swarm.unpacking"
-            if (self.engine.get("/info").get("Swarm") or {}).get("NodeID"):
-                raise ArchiveError("this host is in a swarm: its state is not overwritten")
+            # A manager that wakes up locked says no id, and its state may be newer than this one.
+            swarm = self.engine.get("/info").get("Swarm") or {}
+            state = swarm.get("LocalNodeState") or "inactive"
+            if state != "inactive" or swarm.get("NodeID"):
+                raise ArchiveError(
+                    f"{platform.node()} is in a swarm (its engine says {state}): its state is not "
+                    "overwritten. Run this again: now that its engine runs, it is seen before "
+                    "anything is decided"
+                )
             if fresh.exists():  # an interrupted run left it
                 shutil.rmtree(fresh)
             fresh.mkdir(mode=0o700)
@@ -451,24 +461,10 @@ class Node:
         place.chmod(kept.st_mode & 0o7777)
 
     def refuse_held(self, name: str, seconds: float = 60) -> None:
-        """Before anything is moved: a container that has stopped holds its volume too, and the
-        engine removes none that is held. Those of tasks that have ended go by themselves."""
+        """Before anything is moved: the container of a task that has ended holds its volume too,
+        and the engine removes none that is held. It goes by itself."""
         end = time.monotonic() + seconds
         while found := self.engine.get("/containers/json", all="true", filters={"volume": [name]}):
-            alone = sorted(
-                one["Names"][0].lstrip("/")
-                for one in found
-                if not (one.get("Labels") or {}).get(SERVICE_LABEL)
-            )
-            if alone:
-                words = " ".join(alone)
-                raise ArchiveError(
-                    f"the volume {name} belongs to {', '.join(alone)} too, which does not run; "
-                    "nothing was moved. What is not needed any more has to be removed on "
-                    f"{platform.node()} ('docker rm {words}': it removes no volume, and nothing "
-                    "that runs), and then run this again. What such a container wrote outside "
-                    "its volumes goes with it: 'docker commit' keeps that as an image"
-                )
             if time.monotonic() > end:
                 names = ", ".join(sorted(one["Names"][0].lstrip("/") for one in found))
                 raise ArchiveError(
@@ -509,10 +505,10 @@ class Node:
                     "-e aside=true the data are moved to another volume of this node first"
                 )
         # Since somebody looked a task may have come: no file is changed below it.
-        services, containers = running_users(self.engine, volume["name"])
+        services, containers = users_now(self.engine, volume["name"])
         if users := containers + services:
             raise ArchiveError(
-                f"the volume {volume['name']} is in use by {', '.join(users)}: run this again, "
+                f"the volume {volume['name']} belongs to {', '.join(users)}: run this again, "
                 "which says what to do"
             )
         anew = not same and not there.get("Options")

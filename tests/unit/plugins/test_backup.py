@@ -356,7 +356,7 @@ OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
     "data of another archive, in use": (
         found("shop_data", "shop-20250101T000000Z.cluster", "shop_db"),
         [
-            "shop_db uses it",
+            "it belongs to shop_db",
             "('docker service scale shop_db=0' on a manager)",
             "-e aside=true",
             "site.yml -e stack=shop starts shop_db again.",
@@ -364,15 +364,24 @@ OCCUPIED: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "in use by a container of no service": (
         {**found("shop_data"), "containers": ["psql"]},
-        ["psql uses it", "('docker stop psql' on w1)", "Nobody but you starts psql again"],
+        # All of it at once: obeyed, the next run meets nothing of it any more.
+        [
+            "it belongs to psql",
+            "('docker stop psql' and 'docker rm psql' on w1)",
+            "'docker commit' before it keeps that",
+            "Nobody but you makes psql again",
+        ],
     ),
     "in use by both": (
         {**found("shop_data", "", "shop_db"), "containers": ["psql"]},
-        ["('docker service scale shop_db=0' on a manager, 'docker stop psql' on w1)"],
+        [
+            "('docker service scale shop_db=0' on a manager, ",
+            ", 'docker stop psql' and 'docker rm psql' on w1)",
+        ],
     ),
     "in use before it was filled": (
         found("shop_data", "", "shop_db", data=False),
-        ["is empty, shop_db uses it"],
+        ["is empty, it belongs to shop_db"],
     ),
 }
 
