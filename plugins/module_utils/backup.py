@@ -389,12 +389,19 @@ def _choose(
             plan.errors.append(
                 f"{chosen.name} is in the swarm {cluster} and sees no leader, and "
                 f"{', '.join(others)} may have it too: a cluster of one made out of {chosen.name} "
-                "would be a second one under the same id. Start the other managers and run "
-                "site.yml; if they are lost: playbooks/recover_quorum.yml "
-                f"-e survivor={chosen.name}."
+                "would be a second one under the same id. Start the other managers and run site.yml"
+                f"{_if_lost(chosen)}"
             )
     if mine and not plan.resumed:
         plan.errors.append(_refuse_left(mine, cluster))
+
+
+def _if_lost(manager: Host) -> str:
+    """What follows 'run site.yml'. Only who says itself that there is no leader may be told to make
+    a quorum of its own; else site.yml finds out, and says it."""
+    if manager.leaderless:
+        return f"; if they are lost: playbooks/recover_quorum.yml -e survivor={manager.name}."
+    return ", which says what to do if they are lost."
 
 
 def _refuse_left(left: Sequence[Host], cluster_id: str) -> str:
@@ -408,12 +415,13 @@ def _refuse_left(left: Sequence[Host], cluster_id: str) -> str:
     managers = [host for host in left if host.swarm.get("role") != "worker"]
     if managers:
         first = managers[0]
+        lost = f"playbooks/recover_quorum.yml -e survivor={first.name}"
+        on = lost if first.leaderless else "site.yml"
         kept = f"{first.engine.get('data_root') or '/var/lib/docker'}/swarm"
         return (
             f"{text}{', '.join(host.name for host in managers)} may have its state, which is newer "
-            f"than the archive: playbooks/recover_quorum.yml -e survivor={first.name} goes on with "
-            f"it. Only if that fails: copy it away (cp -a {kept} /root/), and let all of them "
-            "leave with 'docker swarm leave --force'."
+            f"than the archive: {on} goes on with it. Only if that fails: copy it away "
+            f"(cp -a {kept} /root/), and let all of them leave with 'docker swarm leave --force'."
         )
     return f"{text}Run 'docker swarm leave --force' there; their volumes stay."
 

@@ -18,6 +18,8 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MA
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
 Nodes = Mapping[str, Mapping[str, Any]]
+# What a manager's engine answers while too few managers are there (swarmkit, raft.go).
+NO_LEADER = "does not have a leader"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,14 @@ class Host:
     def asleep(self) -> bool:
         """A node of a swarm, by its certificate, whose engine does not answer."""
         return self.info is not None and not self.answers and not self.fresh
+
+    @property
+    def leaderless(self) -> bool:
+        """Whether this manager says itself that its swarm has no leader.
+
+        A question that failed for another reason proves nothing: the quorum may be whole.
+        """
+        return self.member and NO_LEADER in (self.swarm.get("error") or "")
 
     def is_not(self, node: Mapping[str, Any]) -> bool:
         """Whether the host itself says that it is not this node of the swarm (any more)."""
@@ -319,15 +329,26 @@ def _find_primary(
         # Those are not lost: they carry the certificate, and their copy of the Raft log.
         asleep = [h for h in hosts if h.asleep and h.cluster_id == cluster_id]
         asleep = [host for host in asleep if host.swarm.get("role") == "manager"]
-        remedy = (
-            " ".join(f"{h.name}: {h.engine['problem']}. {h.engine['remedy']}" for h in asleep)
-            or "Start the other managers; if they are lost for good: ansible-playbook "
-            f"playbooks/recover_quorum.yml -e survivor={know[0].name}"
-        )
-        plan.errors.append(
-            f"the swarm {cluster_id} has no quorum: {', '.join(h.name for h in know)} belong to "
-            f"it, but none of them answers with a leader{f' ({said})' if said else ''}. {remedy}"
-        )
+        remedy = " ".join(f"{h.name}: {h.engine['problem']}. {h.engine['remedy']}" for h in asleep)
+        names, told = ", ".join(h.name for h in know), f" ({said})" if said else ""
+        asked = [host for host in know if host.swarm.get("role") == "manager"]
+        if asked and all(host.leaderless for host in asked):
+            lost = (
+                "Start the other managers; if they are lost for good: ansible-playbook "
+                f"playbooks/recover_quorum.yml -e survivor={asked[0].name}"
+            )
+            plan.errors.append(
+                f"the swarm {cluster_id} has no quorum: {names} belong to it, but none of them "
+                f"answers with a leader{told}. {remedy or lost}"
+            )
+        else:
+            again = (
+                "Run this again in a minute; if it stays so, 'journalctl -u docker' there says why."
+            )
+            plan.errors.append(
+                f"whether the swarm {cluster_id} has a quorum is not known: {names} belong to it, "
+                f"but none of them answers all that it is asked{told}. {remedy or again}"
+            )
     return None, {}
 
 

@@ -458,7 +458,7 @@ def look_at_engine(module: AnsibleModule) -> dict[str, Any]:
         swarm["nodes"] = nodes
     except EngineError as error:
         # A manager without quorum says so here: that is a finding, not a failure of this module.
-        swarm["error"] = swarm["error"] or str(error)
+        swarm["error"] = str(error)  # newer than what /info has said of the same
     return result
 
 

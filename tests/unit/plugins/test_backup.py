@@ -43,8 +43,10 @@ def host(
     hostname: str = "",
     reached: bool = True,
     engine: str = "running",
+    error: str | None = None,
 ) -> Host:
-    facts = machine(name, cluster, nodes, engine=engine) | {"hostname": hostname or name}
+    facts = machine(name, cluster, nodes, engine=engine, error=error)
+    facts |= {"hostname": hostname or name}
     group = "managers" if name.startswith("m") else "workers"
     return Host(name, group, "192.0.2.1", facts if reached else None)
 
@@ -555,9 +557,11 @@ BESIDE: dict[str, Host] = {
 def test_no_second_swarm_is_made_beside_one_that_may_live(other: Host) -> None:
     rest = [one for one in AWAY if one.name != other.name]
     there = {"w1": [found("shop_data", SHOP_NAME)], "m1": [found("registry_data", SHOP_NAME)]}
-    (said,) = restore([*rest, other, host("m2")], SHOP, there=there).errors
-    assert f"m2 is in the swarm A and sees no leader, and {other.name} may have it too" in said
-    assert "playbooks/recover_quorum.yml -e survivor=m2" in said
+    for error, proven in (("The swarm does not have a leader.", True), ("timed out", False)):
+        (said,) = restore([*rest, other, host("m2", error=error)], SHOP, there=there).errors
+        assert f"m2 is in the swarm A and sees no leader, and {other.name} may have it too" in said
+        assert "Start the other managers and run site.yml" in said
+        assert ("playbooks/recover_quorum.yml -e survivor=m2" in said) == proven
 
 
 @pytest.mark.fault("A12")
@@ -576,7 +580,11 @@ LEFT: dict[str, tuple[list[Host], list[str], bool]] = {
         True,
     ),
     "a manager of it": (
-        [host("m1"), host("m2", cluster=None), host("w1")],
+        [
+            host("m1", error="The swarm does not have a leader."),
+            host("m2", cluster=None),
+            host("w1"),
+        ],
         [
             "m1 may have its state, which is newer than the archive",
             "playbooks/recover_quorum.yml -e survivor=m1",
@@ -586,7 +594,7 @@ LEFT: dict[str, tuple[list[Host], list[str], bool]] = {
     ),
     "a manager of it whose engine is stopped": (
         [host("m1", engine="stopped"), host("m2", cluster=None), host("w1", cluster=None)],
-        ["m1 may have its state, which is newer than the archive"],
+        ["m1 may have its state, which is newer than the archive: site.yml goes on with it"],
         False,
     ),
     "a host of another swarm whose engine is stopped": (

@@ -142,6 +142,7 @@ def test_plan(hosts: list[Host], expected: dict[str, Any]) -> None:
     assert {key: getattr(plan, key) for key in expected} == expected
 
 
+LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
 # Each row: hosts, and pieces that the one error must have.
 BAD: dict[str, tuple[list[Host], list[str]]] = {
     "a worker is in another swarm": (
@@ -163,6 +164,14 @@ BAD: dict[str, tuple[list[Host], list[str]]] = {
             host("m3", reached=False),
         ],
         ["no quorum: m1", "does not have a leader", "recover_quorum.yml -e survivor=m1"],
+    ),
+    "a question that has failed": (
+        [host("m1", "A", error=LATE), host("m2", "A", error=LATE)],
+        ["whether the swarm A has a quorum is not known: m1, m2", LATE, "Run this again"],
+    ),
+    "one manager is cut off, and the others' answers were late": (
+        [host("m1", "A", error="The swarm does not have a leader"), host("m2", "A", error=LATE)],
+        ["is not known: m1, m2", "Run this again"],
     ),
     "a swarm on workers only": (
         [host("m1"), host("w1", "B"), host("w2", "B")],
@@ -201,6 +210,19 @@ def test_refusal(hosts: list[Host], pieces: list[str]) -> None:
     assert len(plan.errors) == 1
     for piece in pieces:
         assert piece in plan.errors[0]
+
+
+UNASKED = [
+    "a question that has failed",
+    "one manager is cut off, and the others' answers were late",
+]
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("name", UNASKED)
+def test_nobody_gives_up_a_quorum_that_was_not_asked(name: str) -> None:
+    """Another cluster of one beside it would be a second swarm under the same id."""
+    assert "recover_quorum" not in " ".join(make_plan(BAD[name][0]).errors)
 
 
 # What is in the Raft log of the last manager is nowhere else, so that one is never told to leave.
