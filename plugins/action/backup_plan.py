@@ -41,6 +41,7 @@ class ActionModule(ActionBase):
                 "volumes": {"type": "list", "elements": "dict", "default": []},
                 "not_kept": {"type": "list", "elements": "str", "default": []},
                 "force": {"type": "bool", "default": False},
+                "without": {"type": "list", "elements": "str", "default": []},
                 "aside": {"type": "bool", "default": False},
                 "archives": {"type": "list", "elements": "dict", "default": []},
             }
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):
                 for path in [Path(one["path"])]
             ]
             there = {name: found.get("volumes") or [] for name, found in looked.items()}
-            plan = plan_restore(hosts, archives, there, args["force"], args["aside"])
+            plan = plan_restore(hosts, archives, there, args["without"], args["aside"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.errors:
             return printing.refuse(self._display, plan.errors)

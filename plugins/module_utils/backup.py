@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -263,7 +263,7 @@ def plan_restore(
     hosts: Sequence[Host],
     archives: Sequence[Archive],
     there: Mapping[str, Sequence[Mapping[str, Any]]],
-    force: bool = False,
+    without: Collection[str] = (),
     aside: bool = False,
 ) -> RestorePlan:
     """The state is that of the newest archive; each volume is its own stack's archive's.
@@ -271,9 +271,9 @@ def plan_restore(
     `there` is what node_archive found of the volumes, by host. A volume goes to the host that
     carries the label which its service is bound to, else to the one that is called like the host it
     came from. Of a volume that several nodes had each copy goes back to its own, but for that of
-    the node which had the label: it goes where the label is, and counts there. `force` lets stacks
-    begin without their data whose archives are not named; with `aside` the data of a volume that
-    nobody uses are moved to another one first.
+    the node which had the label: it goes where the label is, and counts there. The stacks of
+    `without` begin without their data where their archives are not named; with `aside` the data of
+    a volume that nobody uses are moved to another one first.
     """
     plan = RestorePlan()
     plan.errors = _unlike(archives)
@@ -308,7 +308,7 @@ def plan_restore(
             f"{plan.target} gets the state of {newest.manifest['copied_from']} from {newest.name} "
             "and becomes a cluster of one, which the others join with the labels that they had."
         )
-        _check_stacks(plan, newest, archives, force)
+        _check_stacks(plan, newest, archives, without)
     for archive, copies in _newest_volumes(archives):
         placed: dict[str, str] = {}
         for copy in copies:
@@ -431,7 +431,7 @@ def _leads(host: Host | None) -> bool:
 
 
 def _check_stacks(
-    plan: RestorePlan, newest: Archive, archives: Sequence[Archive], force: bool
+    plan: RestorePlan, newest: Archive, archives: Sequence[Archive], without: Collection[str]
 ) -> None:
     """The state starts the services of every stack, also of those whose volumes are not here."""
     kept = {volume["name"] for archive in archives for volume in archive.manifest["volumes"]}
@@ -443,7 +443,7 @@ def _check_stacks(
             continue
         if stack in named:
             plan.notices.append(f"in no archive, so the stack {stack} begins without it: {empty}.")
-        elif force:
+        elif stack in without:
             plan.notices.append(
                 f"no archive is named of the stack {stack}: it begins without {empty}."
             )
@@ -456,7 +456,8 @@ def _check_stacks(
         plan.errors.append(
             "the state has other stacks too, no archive of theirs is named, and their services "
             f"would begin with empty volumes ({each}). Name all of them: "
-            f"-e archive={','.join(words)}. If there is none, say -e force=true."
+            f"-e archive={','.join(words)}. Those of which there is none begin empty with "
+            f"-e without={','.join(sorted({*without, *missing}))}."
         )
 
 

@@ -51,11 +51,14 @@ options:
     type: bool
     default: false
   force:
-    description:
-      - Copy the state also where that leaves the swarm without a quorum for some seconds.
-      - Restore a state whose other stacks have volumes in none of O(archives).
+    description: Copy the state also where that leaves the swarm without a quorum for some seconds.
     type: bool
     default: false
+  without:
+    description: Stacks that may begin with empty volumes, because there is no archive of theirs.
+    type: list
+    elements: str
+    default: []
   archives:
     description:
       - What M(monsterstack.swarm.sealed_archive) said when it opened the archives that are to be
@@ -148,6 +151,7 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "not_kept": {"type": "list", "elements": "str", "default": []},
             "force": {"type": "bool", "default": False},
+            "without": {"type": "list", "elements": "str", "default": []},
             "aside": {"type": "bool", "default": False},
             "archives": {"type": "list", "elements": "dict", "default": []},
         },

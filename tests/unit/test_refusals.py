@@ -77,6 +77,12 @@ REFUSED: dict[str, Row] = {
         {"aside": True},
         ["aside: nothing is put back here", "restore.yml takes it"],
     ),
+    "a stack that would begin empty": (
+        hosts(1),
+        hosts(4),
+        {"without": "shop"},
+        ["without: nothing is put back here", "restore.yml takes it"],
+    ),
     "the earlier word for it": (hosts(1), hosts(4), {"data": "aside"}, ["data", "lost"]),
     "a truth that is none": (hosts(1), hosts(4), {"canary": "ture"}, ["canary", "true or false"]),
     "seconds that are none": (

@@ -41,7 +41,7 @@ PLAYBOOK = re.compile(r"\b([a-z_]+[.]yml)\b")
 # What takes something away, or does not ask.
 WEIGHTY = re.compile(
     r"--(force|rotate|all|volumes)|\b(rm|rmdir|prune|leave|restart|stop)\b|--label|cp -a|"
-    r"-e (aside|data|dead|force|new_credentials|release_lock|confirm|volumes|swarm)\b"
+    r"-e (aside|data|dead|force|new_credentials|release_lock|confirm|volumes|swarm|without)\b"
 )
 # Words of the command line; those that are weighty also without `-e` before them.
 WORD = re.compile(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -63,7 +64,9 @@ class Controller:
             )
         )
 
-    def restore(self, *archives: Path) -> subprocess.CompletedProcess[str]:
+    def restore(
+        self, *archives: Path, words: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """The plays before the first host is touched, without the survey between them."""
         plays = [
             play
@@ -76,9 +79,10 @@ class Controller:
                 str(PROJECT / "playbooks/vars/common.yml"),
                 str(PROJECT / "stacks/monsterstack/stack.yml"),
             ]
-            given = {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
-            play["vars"] = {**play.get("vars", {}), **given}
-        return self.play(plays, "-e", f"archive={','.join(str(one) for one in archives)}")
+            here = {"stacks_dir": str(PROJECT / "stacks"), "ansible_connection": "local"}
+            play["vars"] = {**play.get("vars", {}), **here}
+        given = [f"archive={','.join(str(one) for one in archives)}", *words]
+        return self.play(plays, *(option for word in given for option in ("-e", word)))
 
     def applied(self, hosts: dict[str, dict[str, Any]], **plan: Any) -> list[tuple[str, set[str]]]:
         """The tasks of the play that changes hosts, in order, each with the hosts that it is for.
@@ -143,6 +147,20 @@ def test_archives_of_several_stacks_are_opened(controller: Controller, tmp_path:
 
 
 @pytest.mark.fault("A12")
+@pytest.mark.parametrize("word", ["force=true", "without=blog"])
+def test_a_stack_begins_empty_by_its_own_word(
+    word: str, controller: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`force` is for refusals of hosts and places, and this playbook hands it on to all of them."""
+    monkeypatch.setitem(MANIFEST, "stacks", {"blog": ["blog_data"]})
+    done = controller.restore(archive(tmp_path, "monsterstack-20260101T000000Z"), words=[word])
+    assert (done.returncode == 0) == (word == "without=blog"), done.stdout
+    said = " ".join(done.stdout.split())
+    assert ("begin empty with -e without=blog" in said) == (word == "force=true")
+    assert ("it begins without blog_data" in said) == (word == "without=blog")
+
+
+@pytest.mark.fault("A12")
 def test_credentials_that_are_passed_over_are_named(controller: Controller, tmp_path: Path) -> None:
     mine = archive(tmp_path, "monsterstack-20260101T000000Z")
     (controller.credentials / "id_salt").write_text("mine")
@@ -199,7 +217,7 @@ def test_all_engines_are_made_on_machines_that_are_in_no_swarm(controller: Contr
 
 
 # Each row: a word, whether restore.yml takes it.
-WORDS = {"data=lost": False, "aside=true": True}
+WORDS = {"data=lost": False, "aside=true": True, "without=blog": True}
 
 
 @pytest.mark.fault("point2")

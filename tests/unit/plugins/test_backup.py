@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -221,7 +222,7 @@ def restore(
     hosts: list[Host],
     *manifests: dict[str, Any],
     there: dict[str, list[dict[str, Any]]] | None = None,
-    force: bool = False,
+    without: Sequence[str] = (),
     aside: bool = False,
 ) -> RestorePlan:
     archives = [
@@ -229,7 +230,7 @@ def restore(
         for number, one in enumerate(manifests)
         for name in [f"{one['stack']}-{one['at']}.cluster"]
     ]
-    return plan_restore(hosts, archives, there or {}, force, aside)
+    return plan_restore(hosts, archives, there or {}, without, aside)
 
 
 def fresh(*names: str) -> list[Host]:
@@ -291,9 +292,10 @@ def test_a_stack_whose_archive_is_not_named_would_begin_empty() -> None:
     (refused,) = plan.errors
     assert "(blog: blog_data)" in refused
     assert f"-e archive=b/{SHOP_NAME},…/blog-….cluster. " in refused
-    forced = restore(EMPTY, known, force=True)
-    assert forced.errors == []
-    assert "the stack blog: it begins without blog_data" in "".join(forced.notices)
+    assert refused.endswith("begin empty with -e without=blog.")
+    empty = restore(EMPTY, known, without=["blog"])
+    assert empty.errors == []
+    assert "the stack blog: it begins without blog_data" in "".join(empty.notices)
     both = restore(EMPTY, known, {**BLOG, "stacks": STACKS})
     assert both.errors == []
     assert both.notices == ["in no archive, so the stack shop begins without it: shop_cache."]
@@ -307,6 +309,11 @@ def test_archives_that_are_missing_are_named_once_and_for_all() -> None:
     (refused,) = restore(EMPTY, known).errors
     assert "(blog: blog_data; wiki: wiki_data)" in refused
     assert f"-e archive=b/{SHOP_NAME},…/blog-….cluster,…/wiki-….cluster. " in refused
+    (refused,) = restore(EMPTY, known, WIKI).errors
+    # Each stack that begins empty is named: the word for one says nothing of another.
+    (refused,) = restore(EMPTY, known, without=["wiki"]).errors
+    assert "(blog: blog_data)" in refused
+    assert refused.endswith("begin empty with -e without=blog,wiki.")
     (refused,) = restore(EMPTY, known, WIKI).errors
     typed = f"b/{SHOP_NAME},b/wiki-20251231T000000Z.cluster"
     assert f"-e archive={typed},…/blog-….cluster. " in refused

@@ -125,3 +125,11 @@ def test_what_was_not_answered_does_not_look_like_none(
     found = look(monkeypatch, silent)
     assert not found["swarm"].get("nodes")
     assert "DeadlineExceeded" in found["swarm"]["error"]
+
+
+@pytest.mark.fault("A1")
+def test_the_newest_answer_about_the_quorum_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """/info was asked while the manager still waited for its leader."""
+    info = {**ANSWERS["/info"], "Swarm": {**ANSWERS["/info"]["Swarm"], "Error": "waited in vain"}}
+    monkeypatch.setitem(ANSWERS, "/info", info)
+    assert look(monkeypatch, "/nodes")["swarm"]["error"] == "rpc error: code = DeadlineExceeded"
