@@ -317,17 +317,17 @@ def plan_restore(
             target = _target(plan, archive, copy, follows, nodes, by_hostname)
             if target is None:
                 continue
-            host, pin = target
-            if host in placed:
+            goes_to, pin = target
+            if goes_to in placed:
                 plan.notices.append(
                     f"{copy['name']} of {copy['hostname']} is not put back, because that of "
-                    f"{placed[host]} goes to {host}, with the label of its service. {archive.name} "
-                    "has both: keep it."
+                    f"{placed[goes_to]} goes to {goes_to}, with the label of its service. "
+                    f"{archive.name} has both: keep it."
                 )
                 continue
-            placed[host] = copy["hostname"]
+            placed[goes_to] = copy["hostname"]
             whose = f", that of {copy['hostname']}" if len(copies) > 1 else ""
-            _place(plan, archive, copy, host, pin, whose, there, aside)
+            _place(plan, archive, copy, goes_to, pin, whose, there, aside)
     missing = [n["hostname"] for n in newest.manifest["nodes"] if n["hostname"] not in by_hostname]
     if missing:
         plan.notices.append(

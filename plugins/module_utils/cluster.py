@@ -425,7 +425,7 @@ def _plan_host(
 def _nodes_of(host: Host, hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[str, Any]]:
     """The nodes of the swarm that this host is or was: by its id, else by its host name, else by
     its address. A node whose own machine says its id is no other host's."""
-    own = host.swarm.get("node_id")
+    own: str = host.swarm.get("node_id") or ""
     if not host.fresh and own in nodes:
         return [nodes[own]]
     taken = {other.swarm.get("node_id") for other in hosts if not other.fresh}
