@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from ansible.galaxy.dependency_resolution.versioning import meets_requirements
@@ -463,7 +464,7 @@ def test_every_word_is_in_the_table() -> None:
     words = set(common["__words"])
     assert "{{" not in str(common["__words"])
     # `scale.yml -e frontend=6` takes services' names.
-    known = words | {"stacks_dir", "credentials_dir", "frontend"}
+    known = words | {"frontend"}
     inputs = tuple(f"{role}_" for role in ROLES)
     unknown = []
     for path in FILES:
@@ -472,6 +473,64 @@ def test_every_word_is_in_the_table() -> None:
                 if word not in known and not word.startswith(inputs):
                     unknown.append(f"{path}: -e {word}=")
     assert not unknown
+
+
+TEMPLATES = jinja2.Environment()
+EXPRESSIONS = ("when", "that", "until", "changed_when", "failed_when")
+
+
+def variables(value: Any, bare: bool = False) -> set[str]:
+    """The variables that the templates in a piece of YAML read; `bare`: it is an expression."""
+    if isinstance(value, dict):
+        pairs = value.items()
+        return {found for key, one in pairs for found in variables(one, key in EXPRESSIONS)}
+    if isinstance(value, list):
+        return {found for one in value for found in variables(one, bare)}
+    if not isinstance(value, str) or not (bare or "{{" in value):
+        return set()
+    text = value if "{{" in value else f"{{{{ {value} }}}}"
+    return {name.name for name in TEMPLATES.parse(text).find_all(jinja2.nodes.Name)}
+
+
+def read_by(playbook: str) -> set[str]:
+    """The variables that a playbook and all it imports and includes read, common.yml among it."""
+    common = load("playbooks/vars/common.yml")
+    files: set[str] = set()
+    names: set[str] = set()
+    rest = [playbook]
+    while rest:
+        path = rest.pop()
+        if path not in files:
+            files.add(path)
+            names |= variables(load(f"playbooks/{path}"))
+            text = text_of(Path("playbooks", path))
+            rest += re.findall(r"import_playbook: (\S+)", text)
+            rest += re.findall(r"\btasks/\w+[.]yml", text)
+    rest = sorted(names)
+    while rest:
+        more = variables(common.get(rest.pop())) - names
+        names |= more
+        rest += sorted(more)
+    return names
+
+
+@pytest.mark.fault("P1")
+def test_the_table_says_which_playbook_reads_a_word() -> None:
+    """What a playbook's own plays read are its words; it takes none that nothing of it reads."""
+    words = load("playbooks/vars/common.yml")["__words"]
+    played = [name for name in PLAYBOOKS if name not in (*PARTS, "survey.yml")]
+    table = {
+        playbook: {name for name, word in words.items() if playbook in word.get("playbooks", ())}
+        for playbook in played
+    }
+    assert {name for word in words.values() for name in word.get("playbooks", ())} == set(played)
+    assert not [
+        name for name, word in words.items() if ("playbooks" in word) == ("inventory" in word)
+    ]
+    settings = {name for name, word in words.items() if "inventory" in word}
+    for playbook, taken in table.items():
+        assert taken <= read_by(playbook), playbook
+        assert variables(load(f"playbooks/{playbook}")) & set(words) - settings <= taken, playbook
 
 
 @pytest.mark.fault("A5")

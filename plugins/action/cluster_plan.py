@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import (
@@ -21,7 +21,10 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import
     plan_recovery,
 )
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
-from ansible_collections.monsterstack.swarm.plugins.plugin_utils.stack_files import stack_pins
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils.stack_files import (
+    read_all,
+    stack_pins,
+)
 
 
 class ActionModule(ActionBase):
@@ -52,9 +55,9 @@ class ActionModule(ActionBase):
             }
         )
         hosts = inventory_hosts(task_vars, args)
-        folder = args["stacks_dir"]
-        files = sorted(Path(folder).glob("*/stack.yml")) if folder else []
-        other_pins, unread = stack_pins({str(file): file.read_text("utf-8") for file in files})
+        texts, unread = read_all(args["stacks_dir"]) if args["stacks_dir"] else ({}, [])
+        other_pins, wrong = stack_pins(texts)
+        unread += wrong
         given = {one.name: args[one.name] for one in dataclasses.fields(Wishes) if one.name in args}
         wishes = Wishes(**given, other_pins=other_pins)
         plan: Plan | Recovery = (
@@ -62,7 +65,19 @@ class ActionModule(ActionBase):
             if args["survivor"] is None
             else plan_recovery(hosts, args["survivor"])
         )
-        plan.notices += [f"{name} cannot be read, so its pins are not known." for name in unread]
+        purges = boolean(
+            self._templar.template(task_vars.get("swarm_purge_labels", False)), strict=False
+        )
+        for name in unread:
+            text = f"{name} cannot be read, so its pins are not known."
+            # These could part a stack from its data; nothing else moves another stack's label.
+            if isinstance(plan, Plan) and (wishes.remove or plan.replace or purges):
+                plan.errors.append(
+                    f"{text} They say which nodes' disks are needed, and nothing has been touched. "
+                    "Correct the file, or make it readable for the user of this run."
+                )
+            else:
+                plan.notices.append(text)
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.notices:
             result["warnings"] = plan.notices

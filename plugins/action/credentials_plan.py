@@ -52,7 +52,16 @@ class ActionModule(ActionBase):
             managed=args["managed"],
             new=args["new_credentials"],
         )
+        wrong = _wrong(folder, here, wanted)
+        # What cannot be read is not here.
+        here = dataclasses.replace(here, files=here.files - set(wrong))
         plan = credentials.make_plan(cluster, use, here, wanted)
+        if wrong and not args["ending"]:
+            # Instead of what would be said of files that are missing.
+            plan.errors = [
+                credentials.refuse_file(here.folder, name, why, wanted.stack)
+                for name, why in wrong.items()
+            ]
         if cluster and args["ending"]:
             # What else is missing here goes with the stack and can be made again, later.
             plan.warnings = []
@@ -174,6 +183,22 @@ def _folder(args: Mapping[str, Any], use: InUse, check_mode: bool) -> tuple[Path
 def _here(folder: Path, given: list[str]) -> Here:
     files = frozenset(file.name for file in folder.iterdir()) if folder.is_dir() else frozenset()
     return Here(str(folder), files, frozenset(given), _text(folder / CLUSTER_FILE).strip())
+
+
+def _wrong(folder: Path, here: Here, wanted: Wanted) -> dict[str, str]:
+    """{file of a credential: why it is none}; of those that the inventory gives no file is read."""
+    names = [*credentials.VARIABLES, *wanted.secrets]
+    used = [n for n in names if credentials.variable_of(n, wanted.stack) not in here.given]
+    wrong: dict[str, str] = {}
+    for name in [*used, *(f"{name}.previous" for name in wanted.renewable)]:
+        if name not in here.files:
+            continue
+        try:
+            if not (folder / name).read_text(encoding="utf-8").strip():
+                wrong[name] = "it is empty"
+        except (OSError, UnicodeDecodeError):
+            wrong[name] = "it cannot be read"
+    return wrong
 
 
 def _text(path: Path) -> str:

@@ -117,7 +117,7 @@ class ActionModule(ActionBase):
                         labels=inventory_labels(variables),
                         availability=variables.get("node_availability"),
                         variables=frozenset(variables),
-                        ssh_port=int(variables.get("ansible_port") or 22),
+                        ssh_port=_port(variables.get("ansible_port")),
                         advertise=str(variables.get("swarm_advertise_address") or "") or None,
                         published_from=_published_from(variables),
                         asked_from_here=variables.get("probe_from") != "manager",
@@ -141,19 +141,20 @@ class ActionModule(ActionBase):
                 for preference in service.preferences
             )
         known, roles = self._role_variables()
-        words = {name: preflight.Word(**word) for name, word in args["words"].items()}
         stacks = preflight.stack_names(args["stack_folders"]) | {args["stack"]} - {""}
-        known |= {*args["known_variables"], *words, *HOST_VARIABLES}
+        known |= {*args["known_variables"], *args["words"], *HOST_VARIABLES}
         known |= preflight.stack_variables(stacks)
         misspelt = preflight.check_typed(load_extra_vars(self._loader), known)
         said = {finding.where for finding in misspelt}
         hosts = [dataclasses.replace(host, variables=host.variables - said) for host in hosts]
         prefixes = [f"{name}_" for name in [*roles, *sorted(stacks)]]
-        given = {
-            name: self._templar.template(task_vars[name]) for name in words if name in task_vars
-        }
         return [
             *preflight.check_groups(hosts),
+            *(
+                finding
+                for host in dict.fromkeys(host.name for host in hosts)
+                for finding in preflight.check_host_variables(host, task_vars["hostvars"][host])
+            ),
             *preflight.check_addresses(hosts),
             *preflight.check_firewall(hosts),
             *preflight.check_placement_variables(hosts, spread),
@@ -161,7 +162,6 @@ class ActionModule(ActionBase):
                 document, args["published_ports"], hosts, args["data_port"] or wire.DATA_PORT
             ),
             *preflight.check_tags(args["tags"]),
-            *preflight.check_words(given, words),
             *misspelt,
             *preflight.check_variables(hosts, known, prefixes),
             *(
@@ -187,7 +187,13 @@ def _published_from(variables: Mapping[str, Any]) -> tuple[str, ...]:
     """The networks that a host's firewall lets to what is published; empty where it is off."""
     if not boolean(variables.get("docker_engine_firewall") or False, strict=False):
         return ()
-    return tuple(str(one) for one in variables.get("docker_engine_published_from") or ())
+    networks = variables.get("docker_engine_published_from") or ()
+    return tuple(str(one) for one in networks) if isinstance(networks, list | tuple) else ()
+
+
+def _port(value: Any) -> int:
+    """SSH's port; what is none is said by check_host_variables."""
+    return int(value) if str(value or "").isdecimal() else 22
 
 
 def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:

@@ -82,6 +82,27 @@ def check_inherited(
     return findings
 
 
+def check_readers(
+    typed: Collection[str], words: Mapping[str, Word], run: Collection[str]
+) -> list[Finding]:
+    """Typed words that none of the playbooks `run` reads (their files' names): whoever typed one
+    meant something that would not happen.
+
+    Nothing is said where one of them is in no word's table, a part for example: nobody knows then.
+    """
+    if not run or not set(run) <= {name for word in words.values() for name in word.playbooks}:
+        return []
+    return [
+        error(
+            name,
+            f"this word is not read by {' and '.join(sorted(run))}",
+            f"Leave it away. It belongs to {', '.join(words[name].playbooks)}.",
+        )
+        for name in sorted(set(typed) & set(words))
+        if words[name].playbooks and not set(words[name].playbooks) & set(run)
+    ]
+
+
 def check_limit(limit: str, nodes: Sequence[str], played: Collection[str]) -> list[Finding]:
     """A --limit that keeps nodes, or the plays that judge them, out of the run."""
     missing = [name for name in nodes if name not in played]

@@ -274,6 +274,13 @@ def _number(value: Any, where: str) -> float:
     return number
 
 
+def _whole(value: Any, where: str) -> int:
+    number = _number(value, where)
+    if not number.is_integer():
+        raise ComposeError(f"{where}: {value!r} is no whole number.")
+    return int(number)
+
+
 def _service(name: str, given: Any) -> Service:
     where = f"service {name}"
     body = _mapping(given, where)
@@ -287,7 +294,7 @@ def _service(name: str, given: Any) -> Service:
         name=name,
         image=str(body.get("image") or ""),
         mode=str(deploy.get("mode") or "replicated"),
-        replicas=1 if replicas is None else int(_number(replicas, f"{where}, replicas")),
+        replicas=1 if replicas is None else _whole(replicas, f"{where}, replicas"),
         cpus=_number(reserved.get("cpus") or 0, f"{where}, reserved cpus"),
         memory=size(reserved.get("memory") or 0, f"{where}, reserved memory"),
         cpu_limit=_number(limits.get("cpus") or 0, f"{where}, cpus limit"),
@@ -300,8 +307,8 @@ def _service(name: str, given: Any) -> Service:
             for item in _items(placement.get("preferences"), f"{where}, preferences")
             if isinstance(item, Mapping) and item.get("spread")
         ),
-        max_replicas_per_node=int(
-            _number(placement.get("max_replicas_per_node") or 0, f"{where}, max_replicas_per_node")
+        max_replicas_per_node=_whole(
+            placement.get("max_replicas_per_node") or 0, f"{where}, max_replicas_per_node"
         ),
         ports=tuple(
             port

@@ -184,6 +184,17 @@ def _refusal(cluster_id: str, missing: Sequence[str], here: Here, wanted: Wanted
     )
 
 
+def refuse_file(folder: str, name: str, why: str, stack: str) -> str:
+    """What is said of a credential's file that holds no value."""
+    given = "." if name.endswith(".previous") else ", or give the value in the inventory"
+    given += "" if name.endswith(".previous") else f" ({variable_of(name, stack)})."
+    return (
+        f"{folder}/{name}: {why}, so it has no value to go on with. Nothing has been touched. Make "
+        "the file readable for the user of this run, or bring it from another controller or a "
+        f"backup{given}"
+    )
+
+
 def compare(plan: Plan, names: InUse, use: InUse, here: Here, wanted: Wanted) -> None:
     """What is here beside what runs, by the names that it gives: {stack: {short: [full name]}}.
 

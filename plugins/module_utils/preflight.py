@@ -133,14 +133,51 @@ def check_addresses(hosts: Sequence[InventoryHost]) -> list[Finding]:
         if not is_ip(address) and set(address) <= set("0123456789."):
             text = f"{address} is no IP address"
             findings.append(error(where, text, "Correct it."))
-        elif is_ip(address) and ipaddress.ip_address(address).is_loopback and not host.local:
+        elif _leads_nowhere(address) and not host.local:
             text = f"{address} leads every host to itself"
             remedy = "Set it to the address that the other nodes reach it by."
             findings.append(error(where, text, remedy))
-        if address in owners:
-            text = f"{address} is the address of {owners[address]} too"
+        # 2001:db8::1 and 2001:DB8:0::1 are one.
+        same = str(ipaddress.ip_address(address)) if is_ip(address) else address.lower()
+        if same in owners:
+            text = f"{address} is the address of {owners[same]} too"
             findings.append(error(where, text, "Give each node its own."))
-        owners.setdefault(address, host.name)
+        owners.setdefault(same, host.name)
+    return findings
+
+
+def _leads_nowhere(address: str) -> bool:
+    """Whether a literal address is no address that others reach: 127.0.0.1, 0.0.0.0, ff02::1."""
+    if not is_ip(address):
+        return False
+    known = ipaddress.ip_address(address)
+    return known.is_loopback or known.is_unspecified or known.is_multicast
+
+
+def check_host_variables(name: str, variables: Mapping[str, Any]) -> list[Finding]:
+    """Variables of one host that are of another kind than what is read of them."""
+    findings: list[Finding] = []
+    port = variables.get("ansible_port")
+    if port not in (None, "") and not (
+        re.fullmatch("[0-9]{1,5}", str(port)) and 0 < int(port) < 65536
+    ):
+        text = f"{port!r} is no port"
+        findings.append(error(f"{name}/ansible_port", text, "Write a number from 1 to 65535."))
+    labels = variables.get("node_labels")
+    if labels and not isinstance(labels, Mapping):
+        text = f"{labels!r} is no dictionary"
+        remedy = "Write one, for example node_labels: {ssd: 'true'}."
+        findings.append(error(f"{name}/node_labels", text, remedy))
+    for variable in ("zone", "node_availability", "ansible_host", "swarm_advertise_address"):
+        value = variables.get(variable)
+        if isinstance(value, Mapping | list | tuple):
+            text = f"{value!r} is no text"
+            findings.append(error(f"{name}/{variable}", text, "Write one value."))
+    networks = variables.get("docker_engine_published_from")
+    if networks and not isinstance(networks, list | tuple):
+        text = f"{networks!r} is no list"
+        remedy = "Write one, for example [192.0.2.0/24]."
+        findings.append(error(f"{name}/docker_engine_published_from", text, remedy))
     return findings
 
 
@@ -289,14 +326,16 @@ class Word:
 
     Kinds are text, name, names (parted by commas), path, bool, number and whole (number). `least`
     and `most` bound a number, both included; `one_of` are the texts that it may be. `inventory` is
-    true for settings that may stand in the inventory as well.
+    true for settings that may stand in the inventory as well, `playbooks` are the files that read
+    any other word.
     """
 
     kind: str
     least: float = 0.0
     most: float = float("inf")
-    one_of: tuple[str, ...] = ()
+    one_of: Sequence[str] = ()
     inventory: bool = False
+    playbooks: Sequence[str] = ()
 
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
@@ -332,6 +371,9 @@ def _misread(value: Any, word: Word) -> str | None:
     text = str(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return "Write a text."
+    # A tag may come as a number: what that does to it is said where tags are checked.
+    if not isinstance(value, str) and word.kind != "text":
+        return "Write a text: in JSON it stands in quotes."
     if not text.isprintable():
         return "Write a text of one line, without characters that print nothing."
     if word.one_of and text not in word.one_of:

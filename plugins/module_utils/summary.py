@@ -23,7 +23,9 @@ def inventory_labels(variables: Mapping[str, Any]) -> dict[str, str]:
     Whoever asks for a host's zone reads it here. A zone without a name (missing, empty, null) is no
     zone: no label, and nothing to spread over.
     """
-    labels = {"zone": variables.get("zone"), **(variables.get("node_labels") or {})}
+    given = variables.get("node_labels")
+    # What is no dictionary is refused by preflight, in the inventory's own words.
+    labels = {"zone": variables.get("zone"), **(given if isinstance(given, Mapping) else {})}
     if labels["zone"] is None or not str(labels["zone"]).strip():
         del labels["zone"]
     return {name: label_text(value) for name, value in labels.items()}

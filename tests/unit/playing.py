@@ -9,11 +9,13 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def ansible_playbook(*words: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+def ansible_playbook(
+    *words: str | Path, timeout: float = 60, cwd: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
     """Its end and all that it printed (`stdout`), without colours."""
     return subprocess.run(
         ["ansible-playbook", *map(str, words)],
-        cwd=PROJECT,
+        cwd=cwd,
         env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -336,3 +336,31 @@ def test_teardown_asks_for_that() -> None:
     assert survey_task()["monsterstack.swarm.credentials_plan"]["ending"] == (
         "{{ __ending | default(false) }}"
     )
+
+
+# Each row: a file of the credentials folder, what is in it, what the refusal says of it.
+SPOILT: dict[str, tuple[str, bytes | None, str]] = {
+    "an empty key": ("secret_key", b"", "secret_key: it is empty"),
+    "a blank password": ("registry_password", b" \n", "registry_password: it is empty"),
+    "a secret of the stack": ("redis_password", b"", "(monsterstack_secrets.redis_password)"),
+    "no text": ("id_salt", b"\xff\xfe", "id_salt: it cannot be read"),
+    "a folder": ("registry.key", None, "registry.key: it cannot be read"),
+    "an outgoing value": ("redis_password.previous", b"", "redis_password.previous: it is empty"),
+}
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.parametrize(("name", "content", "piece"), SPOILT.values(), ids=SPOILT)
+def test_a_file_without_a_value_is_no_credential(
+    name: str, content: bytes | None, piece: str, controller: Controller
+) -> None:
+    controller.put()
+    file = controller.credentials / name
+    file.unlink(missing_ok=True)
+    file.mkdir() if content is None else file.write_bytes(content)
+    done = controller.run(
+        exists=name != "secret_key"
+    )  # a new cluster must not begin with it either
+    assert done.returncode == 2, done.stdout
+    assert piece in words_of(done), done.stdout
+    assert "names=" not in done.stdout

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.playing import ansible_playbook
+from tests.unit.playing import PROJECT, ansible_playbook
 
 
 def hosts(*numbers: int, **more: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ REFUSED: dict[str, Row] = {
         hosts(1),
         hosts(4),
         {"aside": True},
-        ["aside: nothing is put back here", "restore.yml takes it"],
+        ["aside: this word is not read by site.yml", "It belongs to restore.yml"],
     ),
     "a stack that would begin empty": (
         hosts(1),
@@ -84,6 +84,12 @@ REFUSED: dict[str, Row] = {
         ["without: nothing is put back here", "restore.yml takes it"],
     ),
     "the earlier word for it": (hosts(1), hosts(4), {"data": "aside"}, ["data", "lost"]),
+    "a number of replicas": (
+        hosts(1),
+        hosts(4),
+        {"frontend": 9},
+        ["frontend: only scale.yml takes numbers", "stands in monsterstack_settings"],
+    ),
     "a truth that is none": (hosts(1), hosts(4), {"canary": "ture"}, ["canary", "true or false"]),
     "seconds that are none": (
         hosts(1),
@@ -91,8 +97,51 @@ REFUSED: dict[str, Row] = {
         {"canary_seconds": "soon"},
         ["canary_seconds", "from 5 to 3600"],
     ),
+    "no folder of the credentials": (
+        hosts(1),
+        hosts(4),
+        {"credentials_dir": ""},
+        ["credentials_dir: it was given without a value"],
+    ),
     "too many requests": (hosts(1), hosts(4), {"probe_rate": 5000}, ["probe_rate", "to 200"]),
     "a release that is none": (hosts(1), hosts(4), {"release": "last"}, ["release", "whole"]),
+    "two spellings of one address": (
+        {"n1": {"ansible_host": "2001:db8::1", "zone": "a"}},
+        {"n2": {"ansible_host": "2001:DB8:0::1", "zone": "b"}},
+        {},
+        ["n2/ansible_host", "is the address of n1 too"],
+    ),
+    "an address of nobody": (
+        hosts(1),
+        {"n2": {"ansible_host": "0.0.0.0", "zone": "b"}},
+        {},
+        ["n2/ansible_host: 0.0.0.0 leads"],
+    ),
+    "fewer than no replicas": (
+        hosts(1),
+        hosts(4),
+        {"monsterstack_settings": {"frontend": {"replicas": -1}}},
+        ["service frontend, replicas: -1 is no number from 0 up"],
+    ),
+    "a port that is none": (
+        hosts(1),
+        hosts(4, ansible_port="abc"),
+        {},
+        ["n4/ansible_port: 'abc' is no port", "from 1 to 65535"],
+    ),
+    "labels that are none": (
+        hosts(1),
+        hosts(4, node_labels="ssd"),
+        {},
+        ["n4/node_labels: 'ssd' is no dictionary"],
+    ),
+    "an empty key": (hosts(1), hosts(4), {"secret_key": ""}, ["secret_key: it has no value"]),
+    "an empty secret": (
+        hosts(1),
+        hosts(4),
+        {"monsterstack_secrets": {"id_salt": ""}},
+        ["monsterstack_secrets: id_salt has no value"],
+    ),
     "a bad tag": (hosts(1), hosts(4), {"tag": "not a tag"}, ["tag", "not a tag"]),
     "a registry without its password": (
         hosts(1),
@@ -142,12 +191,17 @@ def test_refused_before_any_host_is_touched(
 WATCH = {"canary": True, "tag": "2"}
 # Each row: the playbook, its words, what stack.yml says under `probe`, what the refusal must name.
 UNWATCHED: dict[str, tuple[str, dict[str, Any], Any, list[str]]] = {
-    "site.yml": ("site.yml", {"canary": True}, {"path": "/"}, ["canary: nobody watches"]),
+    "site.yml": (
+        "site.yml",
+        {"canary": True},
+        {"path": "/"},
+        ["canary: this word is not read by site.yml"],
+    ),
     "scale.yml": (
         "playbooks/scale.yml",
         {"canary": True, "web": "2"},
         {"path": "/"},
-        ["canary: nobody watches"],
+        ["canary: this word is not read by scale.yml"],
     ),
     "without its probe": (
         "rolling_update.yml",
@@ -161,8 +215,8 @@ UNWATCHED: dict[str, tuple[str, dict[str, Any], Any, list[str]]] = {
         {"canary": True},
         {"path": "/"},
         [
-            "canary: the new tasks answer with the version that the old ones",
-            "Leave canary=true out",
+            "canary: this word is not read by rotate_secrets.yml",
+            "Leave it away",
         ],
     ),
     "a rollback of such a stack": (
@@ -215,7 +269,7 @@ def refused_first(done: subprocess.CompletedProcess[str], words: list[str]) -> N
         assert word in message, done.stdout
 
 
-def run(folder: Path, playbook: str, *options: str, **inherited: Any) -> Any:
+def run(folder: Path, playbook: str | Path, *options: str, **inherited: Any) -> Any:
     """A playbook with one manager and one worker; `inherited` stands in group_vars/all."""
     inventory = folder / "inventory" / "hosts.json"
     (inventory.parent / "group_vars").mkdir(parents=True)
@@ -223,7 +277,7 @@ def run(folder: Path, playbook: str, *options: str, **inherited: Any) -> Any:
         json.dumps({"managers": {"hosts": hosts(1)}, "workers": {"hosts": hosts(4)}})
     )
     (inventory.parent / "group_vars/all.json").write_text(json.dumps(inherited))
-    return ansible_playbook("-i", inventory, f"playbooks/{playbook}", *options)
+    return ansible_playbook("-i", inventory, Path("playbooks", playbook), *options)
 
 
 # What a playbook would do with a word that lies in wait in the inventory.
@@ -314,3 +368,79 @@ def test_options_that_pass_over_every_judge(tmp_path: Path, options: list[str]) 
     assert "PLAY [" not in done.stdout
     assert f"{' '.join(options[:1])}" in done.stdout
     assert "Leave it away" in done.stdout
+
+
+# Each row: a playbook, a word that it does not read, what the refusal says of it.
+UNREAD: dict[str, tuple[str, str, str]] = {
+    "another release": ("rollback.yml", "tag=2.0", "It belongs to lint.yml,"),
+    "another node": ("backup.yml", "node=n1", "It belongs to maintenance.yml, node_remove.yml,"),
+    "a machine that is left out": ("site.yml", "dead=true", "It belongs to node_remove.yml."),
+    "nothing is looked at": ("audit.yml", "report=x", "It belongs to doctor.yml."),
+}
+
+
+@pytest.mark.fault("P1")
+@pytest.mark.parametrize(("playbook", "word", "piece"), UNREAD.values(), ids=UNREAD)
+def test_a_word_that_nothing_reads_is_refused(
+    tmp_path: Path, playbook: str, word: str, piece: str
+) -> None:
+    done = run(tmp_path, playbook, "-e", word)
+    refused_first(done, [f"{word.split('=')[0]}: this word is not read by {playbook}", piece])
+
+
+@pytest.mark.fault("P1")
+def test_playbooks_of_others_pass_on_what_ours_read(tmp_path: Path) -> None:
+    """What is typed is for all that is run, through a playbook of somebody else's too."""
+    first = f"[{{'import_playbook': '{PROJECT}/rolling_update.yml'}}]"
+    (tmp_path / "first.yml").write_text(first)
+    own = {"hosts": "localhost", "gather_facts": False, "tasks": []}
+    imports = [{"import_playbook": "first.yml"}, {"import_playbook": "monsterstack.swarm.status"}]
+    (tmp_path / "mine.yml").write_text(json.dumps([own, *imports]))
+    words = json.dumps(
+        {"tag": "2", "page": str(tmp_path / "x"), "release": 3, "mine": 1, "table": "t"}
+    )
+    given = {"other_variables": ["table"]}
+    done = run(tmp_path, tmp_path / "mine.yml", "-e", words, **given)
+    refused_first(done, ["release: this word is not read by rolling_update.yml and status.yml"])
+    assert "table:" not in done.stdout
+    assert "tag:" not in done.stdout
+    assert "page:" not in done.stdout
+
+
+@pytest.mark.fault("A8")
+@pytest.mark.parametrize("word", ["stacks_dir", "credentials_dir"])
+@pytest.mark.parametrize("value", ["", "{{ lookup('ansible.builtin.pipe', 'touch MADE') }}"])
+def test_folders_are_taken_as_they_are(tmp_path: Path, word: str, value: str) -> None:
+    made = tmp_path / "made"
+    given = {word: value.replace("MADE", str(made))}
+    done = run(tmp_path, "site.yml", "-e", json.dumps(given))
+    assert done.returncode != 0
+    assert "Look at each host once" not in done.stdout
+    what = "its value has braces" if value else "it was given without a value"
+    assert f"{word}: {what}" in " ".join(done.stdout.split())
+    assert not made.exists()
+    if not value:
+        done = run(
+            tmp_path / "inherited",
+            "audit.yml" if word == "credentials_dir" else "site.yml",
+            **given,
+        )
+        assert f"{word}: {what}" in " ".join(done.stdout.split()), done.stdout
+
+
+@pytest.mark.fault("A8")
+def test_replicas_are_typed_never_inherited(tmp_path: Path) -> None:
+    done = run(tmp_path, "scale.yml", frontend=9)
+    refused_first(done, ["Say how many replicas of which service"])
+    done = run(tmp_path / "both", "scale.yml", "-e", "frontend=none", frontend=9, imagebackend=8)
+    refused_first(done, ["frontend=none is no number of replicas"])
+    assert "imagebackend=8" not in done.stdout
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.parametrize(
+    ("playbook", "word"), [("node_remove.yml", "node"), ("restore.yml", "archive")]
+)
+def test_a_number_is_no_name(tmp_path: Path, playbook: str, word: str) -> None:
+    done = run(tmp_path, playbook, "-e", json.dumps({word: 5}))
+    refused_first(done, [f"{word}: 5 cannot be its value", "Write a text: in JSON"])

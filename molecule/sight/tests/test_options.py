@@ -32,7 +32,7 @@ DRY: dict[str, tuple[list[str], int]] = {
     "teardown": (["-e", "confirm=monsterstack"], 0),
 }
 LOOKING: dict[str, list[str]] = {
-    "audit": ["-e", "report={tmp}/audit.json"],
+    "audit": ["-e", "table={tmp}/audit.md"],
     "doctor": ["-e", "report={tmp}/doctor.json"],
     "lint": [],
     "locks": [],

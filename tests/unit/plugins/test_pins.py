@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,6 +107,21 @@ FILES: dict[str, tuple[str, list[str], bool]] = {
 @pytest.mark.parametrize(("text", "labels", "read"), FILES.values(), ids=FILES)
 def test_pins_of_a_folder(text: str, labels: list[str], read: bool) -> None:
     assert stack_files.stack_pins({"x": text}) == (labels, [] if read else ["x"])
+
+
+@pytest.mark.fault("A11")
+def test_a_folder_that_cannot_be_read_has_a_name_and_stops_no_other(tmp_path: Path) -> None:
+    good = tmp_path / "a/stack.yml"
+    for name in "abcde":
+        (tmp_path / name).mkdir()
+    good.write_text("stack_definition: {}")
+    (tmp_path / "b/stack.yml").write_bytes(b"\xff")
+    (tmp_path / "c/stack.yml").mkdir()
+    (tmp_path / "d/stack.yml").symlink_to("stack.yml")
+    (tmp_path / "README.md").write_text("no stack")
+    unread = [str(tmp_path / name / "stack.yml") for name in "bcd"]
+    assert stack_files.read_all(str(tmp_path)) == ({str(good): "stack_definition: {}"}, unread)
+    assert stack_files.read_all(str(tmp_path / "x")) == ({}, [str(tmp_path / "x")])
 
 
 def machine(name: str, role: str, **labels: str) -> tuple[Host, dict[str, Any]]:
