@@ -514,7 +514,7 @@ def read_by(playbook: str) -> set[str]:
     return names
 
 
-@pytest.mark.fault("P1")
+@pytest.mark.fault("A8")
 def test_the_table_says_which_playbook_reads_a_word() -> None:
     """What a playbook's own plays read are its words; it takes none that nothing of it reads."""
     words = load("playbooks/vars/common.yml")["__words"]

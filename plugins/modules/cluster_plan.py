@@ -36,6 +36,8 @@ options:
     description:
       - Folder of stacks on the controller. The labels that any of them pins stand for data too.
       - So do labels that services with data are bound to, of which one node has each.
+      - A C(stack.yml) in it that cannot be read is named in a warning, and refused where nodes are
+        removed or replaced or their labels purged.
     type: path
   labels:
     description:

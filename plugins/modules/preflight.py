@@ -132,8 +132,8 @@ options:
     description:
       - Words of the command line (C(-e)), each with its C(kind) (text, bool, number or whole), for
         numbers C(least) and C(most), for texts C(one_of).
-      - What is given and does not fit is refused. A word of the command line that nothing reads and
-        that looks like one that is read is refused too.
+      - A word of the command line that nothing reads and that looks like one that is read is
+        refused. M(monsterstack.swarm.command_line) judges their values.
     type: dict
     default: {}
   memory_min_mb:

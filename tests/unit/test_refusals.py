@@ -379,7 +379,7 @@ UNREAD: dict[str, tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.fault("P1")
+@pytest.mark.fault("A8")
 @pytest.mark.parametrize(("playbook", "word", "piece"), UNREAD.values(), ids=UNREAD)
 def test_a_word_that_nothing_reads_is_refused(
     tmp_path: Path, playbook: str, word: str, piece: str
@@ -388,7 +388,7 @@ def test_a_word_that_nothing_reads_is_refused(
     refused_first(done, [f"{word.split('=')[0]}: this word is not read by {playbook}", piece])
 
 
-@pytest.mark.fault("P1")
+@pytest.mark.fault("A8")
 def test_playbooks_of_others_pass_on_what_ours_read(tmp_path: Path) -> None:
     """What is typed is for all that is run, through a playbook of somebody else's too."""
     first = f"[{{'import_playbook': '{PROJECT}/rolling_update.yml'}}]"
