@@ -85,6 +85,14 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
                 "onto machines that are in no swarm: restore.yml."
             )
             return plan
+        if not chosen.leaderless:
+            said = chosen.swarm.get("error") or "it lists no nodes"
+            plan.errors.append(
+                f"{survivor} does not say that its swarm has no leader ({said}), so the quorum may "
+                "be whole. Run this again in a minute; if it stays so, 'journalctl -u docker' "
+                "there says why."
+            )
+            return plan
     else:
         raft = {
             node["id"]

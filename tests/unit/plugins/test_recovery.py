@@ -11,6 +11,9 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
 
+LEADERLESS = "rpc error: code = Unknown desc = The swarm does not have a leader."
+
+
 def node(name: str, role: str = "manager", *, leader: bool = False, raft: bool = True) -> Any:
     return {
         "id": f"id-{name}",
@@ -31,9 +34,11 @@ def host(
     autolock: bool = False,
     engine: str = "running",
     reached: bool = True,
+    error: str = LEADERLESS,
 ) -> Host:
     group = "managers" if name.startswith("m") else "workers"
-    facts = machine(name, cluster, nodes, state=state, locked=autolock, engine=engine)
+    said = None if nodes or group == "workers" else error
+    facts = machine(name, cluster, nodes, state=state, locked=autolock, engine=engine, error=said)
     return Host(name, group, "192.0.2.1", facts if reached else None)
 
 
@@ -145,3 +150,12 @@ def test_a_manager_that_is_only_stopped_is_not_lost(engine: str, refused: bool) 
     assert plan.force is not refused
     assert ("m1 is not lost" in " ".join(plan.errors)) is refused
     assert "m1" not in plan.answering
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize("error", ["context deadline exceeded", ""])
+def test_a_question_that_failed_is_no_lost_quorum(error: str) -> None:
+    plan = plan_recovery([DEAD1, host("m2", error=error), DEAD3], "m2")
+    (refusal,) = plan.errors
+    assert "m2 does not say that its swarm has no leader" in refusal
+    assert error in refusal
