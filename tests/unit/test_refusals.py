@@ -121,7 +121,7 @@ REFUSED: dict[str, Row] = {
         hosts(1),
         hosts(4),
         {"monsterstack_settings": {"frontend": {"replicas": -1}}},
-        ["service frontend, replicas: -1 is no number from 0 up"],
+        ["service frontend, replicas: -1 is no number of 0 or more"],
     ),
     "a port that is none": (
         hosts(1),
