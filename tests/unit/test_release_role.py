@@ -100,7 +100,7 @@ REFUSED = "rpc error: code = InvalidArgument desc = invalid memory value 2097152
 
 @pytest.mark.fault("A9")
 def test_what_swarm_refuses_half_way_is_judged_recorded_and_put_back(tmp_path: Path) -> None:
-    refusal = {"failed": True, "msg": "docker stack deploy failed", "stderr": REFUSED}
+    refusal = {"failed": True, "rc": 1, "msg": "docker stack deploy failed", "stderr": REFUSED}
     done = released(tmp_path, {"community.docker.docker_stack": [({}, refusal), ({}, {})]})
     assert done.code == 2, done.output
     expected = ["stack_release", "docker_stack", "stack_verdict", "stack_release", *PUT_BACK]
@@ -114,7 +114,7 @@ def test_what_swarm_refuses_half_way_is_judged_recorded_and_put_back(tmp_path: P
 
 @pytest.mark.fault("A9")
 def test_a_leader_that_changes_is_waited_for(tmp_path: Path) -> None:
-    gone = {"failed": True, "msg": "failed", "stderr": "The swarm does not have a leader."}
+    gone = {"failed": True, "rc": 1, "msg": "failed", "stderr": "The swarm does not have a leader."}
     done = released(tmp_path, {"community.docker.docker_stack": [({}, gone), ({}, {})]})
     assert done.code == 0, done.output
     assert done.order("docker_stack", "stack_verdict")[:3] == [
@@ -123,6 +123,19 @@ def test_a_leader_that_changes_is_waited_for(tmp_path: Path) -> None:
         "stack_verdict",
     ]
     assert recorded(done) == ["converged"]
+
+
+@pytest.mark.fault("A9")
+@pytest.mark.parametrize("times", [1, 7])
+def test_a_module_that_failed_is_no_word_of_swarm(tmp_path: Path, times: int) -> None:
+    """Seen on a machine: the client's answer was lost after Swarm had taken all of it."""
+    lost = {"failed": True, "msg": "Module failed: Expecting value: line 1 column 1 (char 0)"}
+    answers = [({}, lost)] * times + [({}, {})]
+    done = released(tmp_path, {"community.docker.docker_stack": answers})
+    assert (done.code == 0) == (times == 1), done.output
+    assert "refused by Swarm" not in done.output
+    assert ("not handed to Swarm whole" in done.output) == (times == 7)
+    assert recorded(done) == ["converged" if times == 1 else "failed"]
 
 
 @pytest.mark.fault("B6")
