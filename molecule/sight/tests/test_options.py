@@ -55,7 +55,7 @@ def judged(run: Run) -> tuple[int, dict[str, tuple[int, int, int]], set[str]]:
     # Lines of `say` and of refusals; Ansible's own begin with a known word.
     own = (
         r"(PLAY|TASK|ok|changed|skipping|included|fatal|failed|rescued|ASYNC|RUNNING|\[WARNING"
-        r"|\S+ +: ok=)"
+        r"|FAILED -|\S+ +: ok=)"
     )
     lines = {
         re.sub(r"[\d.,]+", "N", line.strip())
@@ -72,7 +72,9 @@ def test_looking_says_the_same_with_any_number_of_forks(name: str, tmp_path: Pat
         for forks in (50, 5, 1)
     }
     note("forks", name, **{f"forks {forks}": run.seconds for forks, run in runs.items()})
-    assert runs[50].changed == 0
+    # The table that audit.yml is told to write is new to this computer; the hosts stay as they are.
+    changed = {host: row["changed"] for host, row in runs[50].recap.items() if host != "localhost"}
+    assert not any(changed.values()), changed
     # The page with live figures of tasks and loads is no judgement.
     parts = slice(0, 2) if name in ("status", "probe") else slice(0, 3)
     assert judged(runs[50])[parts] == judged(runs[5])[parts] == judged(runs[1])[parts]
@@ -102,19 +104,27 @@ def test_every_playbook_is_tried() -> None:
     assert {*DRY, *LOOKING} == there - parts
 
 
+JUDGED = [
+    ["--limit", "w1"],
+    ["--limit", "managers"],
+    ["--start-at-task", "Findings"],
+    ["--skip-tags", "always"],
+    ["--skip-tags", "images"],
+    ["--tags", "nothing_of_ours"],
+]
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("name", "options"),
+    # doctor.yml has no images to skip.
     [
-        ["--limit", "w1"],
-        ["--limit", "managers"],
-        ["--start-at-task", "Findings"],
-        ["--skip-tags", "always"],
-        ["--skip-tags", "images"],
-        ["--tags", "nothing_of_ours"],
+        (name, one)
+        for name in ("site", "doctor")
+        for one in JUDGED
+        if (name, one[1]) != ("doctor", "images")
     ],
-    ids=" ".join,
+    ids=lambda one: one if isinstance(one, str) else " ".join(one),
 )
-@pytest.mark.parametrize("name", ["site", "doctor"])
 def test_what_cannot_be_judged_is_refused(name: str, options: list[str]) -> None:
     run = cluster().playbook(f"playbooks/{name}.yml", *options)
     assert run.code != 0, run.output
