@@ -81,7 +81,7 @@ REFUSED: dict[str, Row] = {
         hosts(1),
         hosts(4),
         {"without": "shop"},
-        ["without: nothing is put back here", "restore.yml takes it"],
+        ["without: this word is not read by site.yml", "It belongs to restore.yml"],
     ),
     "the earlier word for it": (hosts(1), hosts(4), {"data": "aside"}, ["data", "lost"]),
     "a number of replicas": (
@@ -323,7 +323,7 @@ UNNAMED: dict[str, tuple[str, list[str], str]] = {
     ),
     "all of them": ("node_remove.yml", ["node=all", "dead=true"], "all is a group"),
     "a group in good order": ("node_remove.yml", ["node=managers"], "managers is a group"),
-    "nobody is dead": ("site.yml", ["dead=true"], "none is named. Name them"),
+    "nobody is dead": ("site.yml", ["dead=true"], "dead: this word is not read by site.yml"),
 }
 
 

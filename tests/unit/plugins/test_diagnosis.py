@@ -476,7 +476,7 @@ def test_raft() -> None:
 def test_without_quorum_everything_else_is_still_told() -> None:
     cluster = Cluster()
     cluster.status = {"answers": False, "error": "no leader", "nodes": []}
-    cluster.infos["m1"]["swarm"]["nodes"] = []
+    cluster.infos["m1"]["swarm"] |= {"nodes": [], "error": "The swarm does not have a leader."}
     cluster.checkups["w2"]["disks"][0]["free"] = 0
     said = [str(finding) for finding in diagnosis.diagnose(cluster.case())]
     assert any("has no quorum" in one for one in said)
