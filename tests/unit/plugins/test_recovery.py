@@ -10,7 +10,6 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.cluster import 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.recovery import plan_recovery
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import machine
 
-
 LEADERLESS = "rpc error: code = Unknown desc = The swarm does not have a leader."
 
 
