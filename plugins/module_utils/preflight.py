@@ -21,12 +21,14 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.addresses impor
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import Compose, Service
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import TAG_PATTERN
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
     Constraint,
     ConstraintError,
     Demand,
     Node,
     Shortage,
+    eligible,
     fit,
     mebibytes,
     parse_constraint,
@@ -790,7 +792,10 @@ def free_nodes(hosts: Sequence[InventoryHost], stack: str) -> list[Node]:
         node_id = host.info["swarm"].get("node_id") or ""
         known = swarm_nodes.get(node_id, {})
         others = [use for name, use in reserved.get(node_id, {}).items() if name != stack]
-        availability = host.availability or known.get("availability") or "active"
+        # Whoever works on a node keeps in its label what it gets back: what needs the node waits
+        # for the lock of that work, instead of being refused.
+        was = (known.get("labels") or {}).get(MAINTENANCE) or known.get("availability")
+        availability = host.availability or was or "active"
         nodes.append(
             Node(
                 name=host.info["hostname"],
@@ -826,7 +831,7 @@ def check_room(compose: Compose, nodes: Sequence[Node], has_workers: bool) -> li
     by_name = {demand.service: demand for demand in checked}
     shortages = fit(checked, nodes)
     for shortage in shortages:
-        findings.append(_lack(by_name[shortage.service], shortage))
+        findings.append(_lack(by_name[shortage.service], shortage, nodes))
     if shortages:
         return findings
     for service in compose.services.values():
@@ -893,11 +898,22 @@ def _demands_on(
     return checked, findings
 
 
-def _lack(demand: Demand, shortage: Shortage) -> Finding:
+def _lack(demand: Demand, shortage: Shortage, nodes: Sequence[Node]) -> Finding:
     where = f"service {demand.service}"
     rules = " and ".join(str(constraint) for constraint in demand.constraints)
     if not shortage.reasons:
         text = f"no node that takes tasks meets {rules}" if rules else "no node takes tasks"
+        idle = eligible([replace(node, available=True) for node in nodes], demand.constraints)
+        if idle:
+            # Another node with that label would begin without the data of this one.
+            names = ", ".join(node.name for node in idle)
+            text += f"; {names} would and takes none, paused or drained"
+            remedy = (
+                "Leave labels where they are: the data are there. Wait for whoever works on it "
+                "(locks.yml shows who), or give it node_availability: active in the inventory and "
+                "run site.yml."
+            )
+            return error(where, text, remedy)
         remedy = "Correct the constraint, or give a node that label or role."
         return error(where, text, remedy)
     each = f"{demand.cpus:g} CPU and {mebibytes(demand.memory)}"

@@ -15,6 +15,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils import (
     placement,
     preflight,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import InventoryHost
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.machines import RECORDED, machine
 
@@ -772,7 +773,7 @@ CAPACITY: dict[str, tuple[list[InventoryHost], dict[str, Any], dict[str, Any], l
         [DRAINED],
         service(1, "0.1", "1M"),
         {},
-        ["error service web: no node takes tasks."],
+        ["error service web: no node takes tasks; w1 would and takes none, paused or drained."],
     ),
     "one machine: workers are the manager": (
         [seen("m1")],
@@ -829,6 +830,26 @@ def test_capacity(
     assert len(found) == len(expected), found
     for text, start in zip(found, expected, strict=True):
         assert text.startswith(start)
+
+
+def holder(availability: str, **labels: str) -> InventoryHost:
+    """The node with the label db, as its manager lists it."""
+    listed = {"id": "n1", "availability": availability, "labels": {"db": "true", **labels}}
+    return seen("w1", swarm={**ACTIVE, "node_id": "n1", "nodes": [listed]})
+
+
+@pytest.mark.fault("A11")
+def test_a_node_that_somebody_works_on_gets_its_work_back() -> None:
+    """Seen: beside a maintenance every other run was told to give the label to another node."""
+    web = stack(web=service(1, "0.1", "1M", **ON_DB))
+    worked_on = holder("pause", **{MAINTENANCE: "active"})
+    assert preflight.check_capacity(web, [worked_on, seen("w2")], "shop", {}) == []
+    # Nobody works on these: the operator left them so.
+    for kept in (holder("drain"), holder("drain", **{MAINTENANCE: "drain"})):
+        (finding,) = texts(preflight.check_capacity(web, [kept, seen("w2")], "shop", {}))
+        assert "meets node.labels.db == true; w1 would and takes none" in finding
+        assert "give a node that label" not in finding
+        assert "Leave labels where they are" in finding
 
 
 OVERRIDES: dict[str, tuple[Any, list[str]]] = {
