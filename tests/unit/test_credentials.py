@@ -68,7 +68,7 @@ STACKS = {
 
 
 def survey_task() -> dict[str, Any]:
-    """The task of survey.yml, as the playbooks run it; without the remark that reads a PEM."""
+    """The task of survey.yml as the playbooks run it, without the remark that reads a PEM."""
     plays = yaml.safe_load((PROJECT / "playbooks/survey.yml").read_text())
     (task,) = [
         task
@@ -77,7 +77,7 @@ def survey_task() -> dict[str, Any]:
         if "monsterstack.swarm.credentials_plan" in task
     ]
     task = copy.deepcopy(task)
-    task["monsterstack.swarm.credentials_plan"]["remarks"] = []
+    task["monsterstack.swarm.credentials_plan"]["remarks"] = "{{ __remark_on_rotation }}"
     return dict(task)
 
 
@@ -176,6 +176,18 @@ def test_with_its_folder_nothing_is_said(controller: Controller) -> None:
     assert PASSWORD in done.stdout
     assert SALT in done.stdout
     assert (controller.credentials / "cluster_id").read_text().strip() == CLUSTER
+
+
+@pytest.mark.fault("B1")
+def test_a_rotation_that_has_not_ended_is_told(controller: Controller) -> None:
+    """Seen: after it site.yml ended well, and the old password was right for good."""
+    controller.put(**{"redis_password.previous": "the one before"})
+    done = controller.run()
+    assert done.returncode == 0, done.stdout
+    said = words_of(done)
+    assert "the earlier value of redis_password is right as well" in said
+    assert f"({controller.credentials}/redis_password.previous)" in said
+    assert "Run ansible-playbook playbooks/rotate_secrets.yml again" in said
 
 
 @pytest.mark.fault("A7")
