@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
             who = report["asked_from"]
             lines.insert(0, f"The probe from {who} did not see all of the time: {problem}.")
         if problem or (report["failed"] and args["fail_on_loss"]):
-            return printing.refuse(self._display, lines, report=report)
+            return printing.refuse(self, lines, report=report)
         return {"changed": False, "report": report, "lines": lines}
 
 

@@ -65,5 +65,5 @@ class ActionModule(ActionBase):
             plan = plan_restore(hosts, archives, there, args["without"], args["aside"])
         result: dict[str, Any] = {"changed": False, **dataclasses.asdict(plan)}
         if plan.errors:
-            return printing.refuse(self._display, plan.errors)
+            return printing.refuse(self, plan.errors)
         return result

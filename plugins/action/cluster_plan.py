@@ -82,5 +82,5 @@ class ActionModule(ActionBase):
         if plan.notices:
             result["warnings"] = plan.notices
         if plan.errors and args["fail"]:
-            return printing.refuse(self._display, plan.errors)
+            return printing.refuse(self, plan.errors)
         return result

@@ -67,7 +67,7 @@ class ActionModule(ActionBase):
         # What the inventory says is evaluated only when nothing that was typed is bad.
         findings = findings or self._check_settings(typed, words, task_vars, nodes)
         if findings:
-            return printing.refuse(self._display, [str(finding) for finding in findings])
+            return printing.refuse(self, [str(finding) for finding in findings])
         return {"changed": False, "typed": sorted(typed)}
 
     def _check_settings(

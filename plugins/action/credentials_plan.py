@@ -79,7 +79,7 @@ class ActionModule(ActionBase):
         if warnings := [*taken, *args["remarks"], *result.pop("warnings")]:
             result["warnings"] = warnings
         if plan.errors and args["fail"]:
-            return printing.refuse(self._display, plan.errors)
+            return printing.refuse(self, plan.errors)
         return result
 
     def _names(

@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             result = self._execute_module(module_args=dict(args), task_vars=task_vars)
         if not result.get("failed") or not result.get("findings"):
             return result
-        return refuse(self._display, result["findings"], **result)
+        return refuse(self, result["findings"], **result)
 
     def _from_here(self, args: Mapping[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         result = smoke.look(args)

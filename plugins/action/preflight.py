@@ -97,7 +97,7 @@ class ActionModule(ActionBase):
             findings += preflight.check_pool(hosts, args["address_pool"], args["subnet_size"])
             if document:
                 findings += preflight.check_capacity(document, hosts, stack, args["pins"])
-        return _result(self._display, findings, args["fail"])
+        return _result(self, findings, args["fail"])
 
     def _hosts(self, args: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[InventoryHost]:
         """The hosts as the inventory has them, managers first."""
@@ -196,7 +196,7 @@ def _port(value: Any) -> int:
     return int(value) if str(value or "").isdecimal() else 22
 
 
-def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
+def _result(action: ActionBase, findings: list[preflight.Finding], fail: bool) -> dict[str, Any]:
     """The findings by level; a refusal has nothing but its errors: people read it."""
     by_level = {
         level: [str(finding) for finding in findings if finding.level == level]
@@ -211,5 +211,5 @@ def _result(display: Any, findings: list[preflight.Finding], fail: bool) -> dict
     if by_level["warning"]:
         result["warnings"] = by_level["warning"]
     if by_level["error"] and fail:
-        return printing.refuse(display, by_level["error"])
+        return printing.refuse(action, by_level["error"])
     return result

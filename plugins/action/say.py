@@ -27,5 +27,5 @@ class ActionModule(ActionBase):
             }
         )
         if args["refuse"] and args["lines"]:
-            return printing.refuse(self._display, args["lines"])
+            return printing.refuse(self, args["lines"])
         return printing.say(self._display, args["lines"])

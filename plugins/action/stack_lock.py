@@ -17,6 +17,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import lock
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import printing
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.outliving import run_module
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.run_locks import (
     OwnedAction,
@@ -66,7 +67,7 @@ class ActionModule(OwnedAction):
             what = "cluster" if name == lock.CLUSTER else f"stack {args['stack']}"
             if time.monotonic() >= deadline:
                 text = lock.refusal(what, result["others"], waited)
-                return {"failed": True, "msg": text}
+                return printing.refuse(self, text)
             if not said:
                 self._display.display(
                     f"waiting up to {args['wait']} s for {lock.line(result['others'][0])}"

@@ -53,7 +53,11 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.monsterstack.swarm.plugins.module_utils.command_line import (
     check_typed_words,
 )
-from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import Word, check_words
+from ansible_collections.monsterstack.swarm.plugins.module_utils.preflight import (
+    Word,
+    check_words,
+    stack_names,
+)
 from ansible_collections.monsterstack.swarm.plugins.plugin_utils.stack_files import check_stack
 
 WORD = {"stacks_dir": Word("path", inventory=True)}
@@ -79,8 +83,9 @@ class LookupModule(LookupBase):
             # Not from or to Ansible's cache: there its templates would be plain text.
             content = self._loader.load_from_file(str(file), cache="none")
         except FileNotFoundError:
+            there = ", ".join(sorted(stack_names([str(folder.parent)]))) or "none"
             raise AnsibleOptionsError(
-                f"stack: there is no stack {terms[0]}, because there is no file {file}. Correct "
+                f"stack: there is no stack {terms[0]} in {folder.parent}; it has {there}. Correct "
                 "the name, or name the folder that the stack's folder is in with stacks_dir."
             ) from None
         except (OSError, UnicodeDecodeError, AnsibleError) as problem:

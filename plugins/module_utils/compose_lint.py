@@ -191,7 +191,7 @@ def _volumes(service: Service, swarm: Swarm) -> list[Finding]:
     if not moves or service.mode == "global":
         return []
     text = f"can move to another node, where its volume {named[0] or '(without a name)'} is empty"
-    remedy = "Pin it to one node with a constraint on a label of its own."
+    remedy = "Pin it to one node: name a label under `pins` in stack.yml, and constrain it to it."
     return [warning(f"service {service.name}", text, remedy)]
 
 

@@ -336,11 +336,13 @@ def _unfinished(
 def timeline(stack: str, services: Iterable[Api], snapshot: Snapshot) -> list[str]:
     """What happened to these services since their last update began, in the order of time.
 
-    Seconds count from the first event. Swarm remembers a few tasks of each slot, so of a service
-    that fails over and over only the last ones are there.
+    Seconds count from the first event, or from the making of a task where no update began. Swarm
+    remembers a few tasks of each slot, so of a service that fails over and over only the last ones
+    are there.
     """
     names = {node["ID"]: node["Description"]["Hostname"] for node in snapshot.nodes}
     events: list[tuple[float, str]] = []
+    made: list[float] = []  # of a service that is scaled: no update begins there
     for service in services:
         name = short_name(stack, service["Spec"]["Name"])
         update = service.get("UpdateStatus") or {}
@@ -353,9 +355,11 @@ def timeline(stack: str, services: Iterable[Api], snapshot: Snapshot) -> list[st
         for task in snapshot.tasks:
             # The tasks of a service are made a moment before its update says that it has begun.
             if task["ServiceID"] == service["ID"] and _created(task) >= since - 1.0:
-                events.append((_changed_at(task), _event(name, task, service, names)))
+                event = (_changed_at(task), _event(name, task, service, names))
+                events.append(event)
+                made += [] if begun or not all(event) else [_created(task)]
     events = sorted(event for event in events if event[0] and event[1])
-    first = events[0][0] if events else 0.0
+    first = min([at for at, _text in events] + made, default=0.0)
     return [f"{at - first:6.1f} s  {text}" for at, text in events]
 
 

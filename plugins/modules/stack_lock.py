@@ -293,7 +293,8 @@ def free(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     found = next((one for one in locks if one.name == name), None)
     if found is None:
         there = ", ".join(one.name for one in locks) or "none"
-        raise LockError(f"there is no lock {name!r}. Locks: {there}.")
+        hint = f" Did you mean {name}_lock?" if f"{name}_lock" in there.split(", ") else ""
+        raise LockError(f"there is no lock {name!r}. Locks: {there}.{hint}")
     said = lock.line(found.describe(time.time()))
     if module.check_mode:
         return {"changed": True, "lines": [f"would free {name}: {said}"]}

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one owner of printing: text for people, once, as lines, whatever callback is in use.
 
-A callback prints a task's result as JSON, in which a text of many lines is one long string. So
-the lines are printed here, through Ansible's display, and the result carries them as a list.
+A callback prints a task's result as JSON or YAML, in which a text of many lines is one long string,
+and a failed one's `msg` twice. So the lines are printed here, through Ansible's display. The result
+has them for machines: as a list, and of a refusal only where somebody can read it, since a callback
+for people would print it again.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.people import as_lines, headline
 
+ONE_LINE = "The line above says why."
+
 
 def say(display: Any, text: Any) -> dict[str, Any]:
     """Print a text or a list of texts; the result of a task that did nothing else."""
@@ -24,23 +28,43 @@ def say(display: Any, text: Any) -> dict[str, Any]:
     return {"changed": False, "msg": headline(lines), "lines": lines}
 
 
-def refuse(display: Any, said: Sequence[Any] | str, /, **more: Any) -> dict[str, Any]:
-    """The result of a task that fails, with a one-line `msg` and the findings as a list.
+def refuse(action: ActionBase, said: Sequence[Any] | str, /, **more: Any) -> dict[str, Any]:
+    """Print why an action's task fails, as lines; the result of that task.
 
-    Several lines are printed as such; a single one is printed by Ansible itself.
+    For a callback for machines, and for a `rescue`, the result has a one-line `msg` and the list
+    `findings`, over what else it has (`more`: a module's own result, for example). For people its
+    `msg` says that the lines stand above, and `findings` is left out.
     """
     lines = as_lines(said)
-    if len(lines) > 1:
-        _print(display, lines)
-    # What else the result has goes first: it may be a module's own result, with its own words.
-    return {**more, "changed": False, "failed": True, "msg": headline(lines), "findings": lines}
+    _print(action._display, lines)
+    result = {**more, "changed": False, "failed": True, "msg": headline(lines), "findings": lines}
+    if not (_for_machines() or _is_rescued(action._task)):
+        count = len(lines)
+        result["msg"] = f"The {count} lines above say why." if count > 1 else ONE_LINE
+        del result["findings"]
+    return result
+
+
+def _is_rescued(task: Any) -> bool:
+    """Whether a `rescue` runs when a task fails, which may read its result."""
+    child, parent = task, task._parent
+    while parent is not None:
+        after = [*getattr(parent, "rescue", ()), *getattr(parent, "always", ())]
+        if getattr(parent, "rescue", ()) and child._uuid not in {one._uuid for one in after}:
+            return True
+        child, parent = parent, parent._parent
+    return False
+
+
+def _for_machines() -> bool:
+    callback = str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
+    return callback.rpartition(".")[2].startswith("json")
 
 
 def _print(display: Any, lines: Sequence[str]) -> None:
     """A callback for machines owns stdout alone, so that it can be parsed."""
-    callback = str(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
     for line in lines:
-        display.display(line, stderr=callback.rpartition(".")[2].startswith("json"))
+        display.display(line, stderr=_for_machines())
 
 
 class Speaking(ActionBase):
@@ -53,4 +77,4 @@ class Speaking(ActionBase):
         result: dict[str, Any] = self._execute_module(task_vars=task_vars)
         if not result.get("failed") or not result.get("findings"):
             return result
-        return refuse(self._display, result["findings"], **result)
+        return refuse(self, result["findings"], **result)

@@ -7,11 +7,9 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ansible.utils.display import Display
-
-from ansible_collections.monsterstack.swarm.plugins.plugin_utils.printing import refuse
 
 PROJECT = Path(__file__).resolve().parents[2]
 # Two refusals, so that the text has more than one line.
@@ -34,6 +32,37 @@ PRINTED = """
     - monsterstack.swarm.say:
         lines: ["first\\nsecond", "  third, changed=7"]
 """
+
+SAYING = [{"monsterstack.swarm.say": {"refuse": True, "lines": "{{ lines }}"}}]
+REFUSED = [{"hosts": "localhost", "gather_facts": False, "tasks": SAYING}]
+TELLING = {
+    "monsterstack.swarm.say": {
+        "lines": "rescued {{ ansible_failed_result.msg }} {{ ansible_failed_result.findings }}"
+    }
+}
+RESCUED = [
+    {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [
+            {"block": SAYING, "rescue": [TELLING]},
+            {
+                "block": [{"ansible.builtin.include_tasks": "included.yml"}],
+                "rescue": [
+                    TELLING,
+                    {"monsterstack.swarm.say": {"refuse": True, "lines": "the end of it"}},
+                ],
+            },
+        ],
+    }
+]
+
+
+def playbook(folder: Path, plays: list[dict[str, Any]], lines: list[str]) -> str:
+    """The path of a playbook with these plays, for which `lines` is a variable."""
+    path = folder / "playbook.yml"
+    path.write_text(json.dumps([{**one, "vars": {"lines": lines}} for one in plays]))
+    return str(path)
 
 
 def play(folder: Path, callback: str, playbook: str) -> subprocess.CompletedProcess[str]:
@@ -60,15 +89,6 @@ def play(folder: Path, callback: str, playbook: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.fault("C1")
-def test_what_a_module_found_beside_its_lines_is_kept() -> None:
-    """A module that fails has a list of findings itself (http_smoke, stack_verdict)."""
-    lines = ["a", "b"]
-    module = {"failed": True, "msg": "a (and 1 more line)", "findings": lines, "wrong": False}
-    result = refuse(Display(), lines, **module)
-    assert result == {**module, "changed": False}
-
-
 @pytest.mark.parametrize("callback", ["default", "minimal", "oneline"])
 @pytest.mark.fault("C1")
 def test_a_refusal_is_lines(tmp_path: Path, callback: str) -> None:
@@ -77,6 +97,31 @@ def test_a_refusal_is_lines(tmp_path: Path, callback: str) -> None:
     printed = done.stdout.splitlines()
     assert [line for line in printed if line in LINES] == LINES, done.stdout
     assert "\\n" not in done.stdout
+
+
+@pytest.mark.parametrize("callback", ["default", "minimal", "oneline"])
+@pytest.mark.parametrize("lines", [["it is wrong: 'so'"], ["a first thing", "a second thing"]])
+@pytest.mark.fault("C1")
+def test_a_refusal_is_printed_once(tmp_path: Path, callback: str, lines: list[str]) -> None:
+    """Whatever Ansible prints of the failed task itself repeats none of it."""
+    done = play(tmp_path, callback, playbook(tmp_path, REFUSED, lines))
+    assert done.returncode == 2, done.stdout
+    for line in lines:
+        assert (done.stdout + done.stderr).count(line) == 1, done.stdout
+        assert line in done.stdout.splitlines()
+
+
+@pytest.mark.fault("C1")
+def test_a_rescue_reads_what_was_found(tmp_path: Path) -> None:
+    """Its reader is no callback: the sentences are there, also of tasks that are included."""
+    (tmp_path / "included.yml").write_text(json.dumps(SAYING))
+    done = play(tmp_path, "minimal", playbook(tmp_path, RESCUED, ["a", "b"]))
+    assert done.returncode == 2, done.stdout
+    assert done.stdout.splitlines().count("rescued a (and 1 more line) ['a', 'b']") == 2, (
+        done.stdout
+    )
+    # What the rescue itself ends with has nobody to read it but people.
+    assert done.stdout.count("the end of it") == 1, done.stdout
 
 
 @pytest.mark.fault("C1")

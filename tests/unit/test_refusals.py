@@ -323,6 +323,19 @@ UNNAMED: dict[str, tuple[str, list[str], str]] = {
     ),
     "all of them": ("node_remove.yml", ["node=all", "dead=true"], "all is a group"),
     "a group in good order": ("node_remove.yml", ["node=managers"], "managers is a group"),
+    "an update to nothing": ("rolling_update.yml", [], "Say which release"),
+    "a misspelt release": (
+        "rolling_update.yml",
+        ["tga=2.0"],
+        "-e tag=2.0 (tga: a word of no playbook here)",
+    ),
+    "a service that has no tag": (
+        "rolling_update.yml",
+        ["tag=2.0", "services=redis"],
+        "a tag can be given to frontend, imagebackend, not to redis",
+    ),
+    "a misspelt service": ("scale.yml", ["frontned=6"], "frontend, imagebackend, not frontned"),
+    "no work": ("maintenance.yml", ["do=rebot"], "do=rebot: there is no such work"),
     "nobody is dead": ("site.yml", ["dead=true"], "dead: this word is not read by site.yml"),
 }
 

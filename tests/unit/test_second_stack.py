@@ -74,8 +74,7 @@ def test_a_stacks_file_sets_no_variable_but_its_own(
 def test_a_stack_that_is_not_there(tmp_path: Path) -> None:
     done = run(tmp_path, "site.yml", *second_stack(tmp_path), "-e", "stack=shopp")
     assert done.returncode != 0
-    assert "stack: there is no stack shopp, because there is no file" in done.stdout
-    assert f"{tmp_path}/stacks/shopp/stack.yml" in done.stdout
+    assert f"stack: there is no stack shopp in {tmp_path}/stacks; it has shop. " in done.stdout
 
 
 @pytest.mark.fault("A8")
@@ -110,3 +109,12 @@ def test_a_relative_folder_is_one_of_the_working_directory(tmp_path: Path, inher
         assert f"'{tmp_path}/{name}'" in " ".join(done.stdout.split()).replace("''", "'"), (
             done.stdout
         )
+
+
+def test_the_page_on_stacks_names_every_key() -> None:
+    """And its example is a stack."""
+    page = (PROJECT / "docs/stacks.md").read_text()
+    table = page.split("## Keys of stack.yml")[1].split("##")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.M)) == set(stack_files.KEYS)
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert stack_files.check_stack("stack.yml", yaml.safe_load(example)) == []

@@ -489,6 +489,13 @@ def test_read_lists_all(swarm: Swarm) -> None:
     assert [line.split()[0] for line in lines] == ["blog_lock", "shop_lock"]
 
 
+@pytest.mark.fault("C2")
+def test_the_stacks_name_is_not_the_locks(swarm: Swarm) -> None:
+    take(swarm, ANN)
+    with pytest.raises(stack_lock.LockError, match="Did you mean shop_lock"):
+        call(swarm, stack_lock.free, BOB, name="shop")
+
+
 @pytest.mark.fault("A4")
 def test_free_only_what_nobody_renews(swarm: Swarm) -> None:
     take(swarm, ANN)
