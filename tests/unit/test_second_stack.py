@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.monsterstack.swarm.plugins.plugin_utils import stack_files
 from tests.unit.playing import PROJECT, ansible_playbook
 from tests.unit.test_refusals import refused_first, run
 
