@@ -181,7 +181,8 @@ def test_with_its_folder_nothing_is_said(controller: Controller) -> None:
 @pytest.mark.fault("B1")
 def test_a_rotation_that_has_not_ended_is_told(controller: Controller) -> None:
     """Seen: after it site.yml ended well, and the old password was right for good."""
-    controller.put(**{"redis_password.previous": "the one before"})
+    controller.put()
+    (controller.credentials / "redis_password.previous").write_text("the one before\n")
     done = controller.run()
     assert done.returncode == 0, done.stdout
     said = words_of(done)

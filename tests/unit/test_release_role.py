@@ -130,7 +130,7 @@ def test_a_leader_that_changes_is_waited_for(tmp_path: Path) -> None:
 def test_a_module_that_failed_is_no_word_of_swarm(tmp_path: Path, times: int) -> None:
     """Seen on a machine: the client's answer was lost after Swarm had taken all of it."""
     lost = {"failed": True, "msg": "Module failed: Expecting value: line 1 column 1 (char 0)"}
-    answers = [({}, lost)] * times + [({}, {})]
+    answers: list[Any] = [({}, lost)] * times + [({}, {})]
     done = released(tmp_path, {"community.docker.docker_stack": answers})
     assert (done.code == 0) == (times == 1), done.output
     assert "refused by Swarm" not in done.output
