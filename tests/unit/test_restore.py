@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -133,10 +134,10 @@ def controller(tmp_path: Path) -> Controller:
 
 @pytest.mark.fault("A12")
 def test_archives_of_several_stacks_are_opened(controller: Controller, tmp_path: Path) -> None:
-    """With the newest credentials, for the folder has none."""
+    """With the newest credentials: the folder has none. A path is from the working directory."""
     mine = archive(tmp_path, "monsterstack-20260101T000000Z")
     shop = archive(tmp_path, "shop-20260102T000000Z")
-    done = controller.restore(mine, shop)
+    done = controller.restore(mine, Path(os.path.relpath(shop, PROJECT)))
     assert done.returncode == 0, done.stdout
     assert f"w1 gets the volume monsterstack_data from {mine.name}." in done.stdout
     assert f"w1 gets the volume shop_data from {shop.name}." in done.stdout
