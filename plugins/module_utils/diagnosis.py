@@ -34,6 +34,9 @@ MEANING = {
     DATA: "tasks on different nodes do not reach each other",
     ESP: "tasks in encrypted networks do not reach each other",
 }
+OUTSIDE = (
+    "Run site.yml: it joins then. If it was taken out on purpose, take it out of the inventory."
+)
 DEFAULT_MTU = 1500  # what Docker assumes of the line below an overlay network
 DAY = 86400
 LEVELS = ("error", "warning", "notice")
@@ -401,7 +404,7 @@ def check_cluster(case: Case, explained: Explained) -> list[Finding]:
         findings.append(error("swarm", "there is none yet", "Run site.yml."))
     strangers = [*plan.join_managers, *plan.join_workers] if plan.exists else []
     for name in strangers:
-        findings.append(error(name, "it is not in the Swarm", "Run site.yml: it joins then."))
+        findings.append(error(name, "it is not in the Swarm", OUTSIDE))
     nodes = case.status.get("nodes") or []
     ours = {(host.info or {})["swarm"].get("node_id"): host for host in case.hosts if host.info}
     for node in nodes:
@@ -639,7 +642,8 @@ def check_certificates(case: Case, explained: Explained) -> list[Finding]:
         root = case.checkups[host.name]["root_certificate_not_after"]
         if root:
             roots.setdefault(root, []).append(host.name)
-        if explained.about(host.name):
+        outside = host.info["swarm"].get("state", "inactive") == "inactive"
+        if outside or explained.about(host.name):
             continue  # the way to a registry leads through the mesh
         for name, found in case.checkups[host.name]["registries"].items():
             key = (name, found["not_after"] or "", found["error"] or "")

@@ -539,3 +539,17 @@ def test_the_report_is_json_and_counts() -> None:
     assert diagnosis.lines(case, findings)[-1].startswith(
         "3 of 3 nodes looked at, 6 paths between them: 1 error"
     )
+
+
+@pytest.mark.fault("A1")
+def test_a_node_outside_the_swarm_is_one_finding() -> None:
+    """Seen after a removal from another computer: the registry's mesh port was a second one."""
+    cluster = Cluster()
+    cluster.infos["w2"].update(machine("w2"))
+    del cluster.status["nodes"][2]
+    cluster.checkups["w2"]["registries"]["registry:5443"]["error"] = "Connection refused"
+    said = [str(finding) for finding in diagnosis.diagnose(cluster.case())]
+    about = [one for one in said if "w2" in one and one.startswith(("error", "w2", "registry"))]
+    assert any("it is not in the Swarm" in one for one in about), said
+    assert any("take it out of the inventory" in one for one in about), said
+    assert not any("cannot talk to it" in one for one in said), said
