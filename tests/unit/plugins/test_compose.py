@@ -211,7 +211,7 @@ ODD: dict[str, Any] = {
 
 def replaced(part: Any, odd: Any) -> list[Any]:
     """The document with the odd value in the place of each of its values, one after the other."""
-    keys = list(part) if isinstance(part, dict) else range(len(part) if type(part) is list else 0)
+    keys = list(part) if isinstance(part, dict) else range(len(part) if isinstance(part, list) else 0)
     found = [odd]
     for key in keys:
         for inner in replaced(part[key], odd):

@@ -578,7 +578,7 @@ def test_the_keeper_is_a_process_of_its_own(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lock, "RENEW_SECONDS", 0.01)
         locks.start_keeper(renew, lambda _name: None)
-    for _ in range(100):
+    for _wait in range(100):
         if renewed.exists() and renewed.read_text().count(" ") == 2:
             break
         time.sleep(0.1)
@@ -587,7 +587,7 @@ def test_the_keeper_is_a_process_of_its_own(tmp_path: Path) -> None:
     assert session != os.getsid(0)
     assert stdin == os.stat(os.devnull).st_rdev
     locks.end_keeper()
-    for _ in range(100):
+    for _wait in range(100):
         if not lock.exists(pid):
             break
         time.sleep(0.1)
