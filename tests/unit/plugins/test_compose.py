@@ -211,7 +211,9 @@ ODD: dict[str, Any] = {
 
 def replaced(part: Any, odd: Any) -> list[Any]:
     """The document with the odd value in the place of each of its values, one after the other."""
-    keys = list(part) if isinstance(part, dict) else range(len(part) if isinstance(part, list) else 0)
+    keys: Any = list(part) if isinstance(part, dict) else ()
+    if isinstance(part, list):
+        keys = range(len(part))
     found = [odd]
     for key in keys:
         for inner in replaced(part[key], odd):
