@@ -820,14 +820,38 @@ def check_capacity(
     pins: Mapping[str, Sequence[str]],
 ) -> list[Finding]:
     """Whether the nodes have room for every service, and for one more task of it in an update."""
-    nodes = place_pins(free_nodes(hosts, stack), hosts, pins)
+    away = label_holders(hosts)
+    unheld = {label: names for label, names in pins.items() if label not in away}
+    nodes = place_pins(free_nodes(hosts, stack), hosts, unheld)
     has_workers = any(host.group == "workers" for host in hosts)
-    return check_room(compose, nodes, has_workers) if nodes else []
+    return check_room(compose, nodes, has_workers, away) if nodes else []
 
 
-def check_room(compose: Compose, nodes: Sequence[Node], has_workers: bool) -> list[Finding]:
-    """The same for nodes whose free resources are known."""
-    checked, findings = _demands_on(compose, nodes, has_workers)
+def label_holders(hosts: Sequence[InventoryHost]) -> dict[str, list[str]]:
+    """{label: host names of the nodes that have it in the swarm and that this run did not hear}.
+
+    A machine that was installed anew counts as the node of its name.
+    """
+    infos = [host.info for host in hosts if host.info]
+    heard = {info["swarm"].get("node_id") for info in infos} | {info["hostname"] for info in infos}
+    away: dict[str, list[str]] = {}
+    for info in infos:
+        for node in info["swarm"].get("nodes") or []:
+            name = node.get("hostname")
+            for label in node["labels"] if not {node["id"], name} & heard else ():
+                names = away.setdefault(label, [])
+                names += [name] if name not in names else []
+    return away
+
+
+def check_room(
+    compose: Compose,
+    nodes: Sequence[Node],
+    has_workers: bool,
+    away: Mapping[str, Sequence[str]] | None = None,
+) -> list[Finding]:
+    """The same for nodes whose free resources are known; `away` is as in `label_holders`."""
+    checked, findings = _demands_on(compose, nodes, has_workers, away)
     by_name = {demand.service: demand for demand in checked}
     shortages = fit(checked, nodes)
     for shortage in shortages:
@@ -877,7 +901,10 @@ def _more_in_an_update(service: Service) -> int:
 
 
 def _demands_on(
-    compose: Compose, nodes: Sequence[Node], has_workers: bool
+    compose: Compose,
+    nodes: Sequence[Node],
+    has_workers: bool,
+    away: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[list[Demand], list[Finding]]:
     """The demands without labels that no node has yet; those are findings."""
     wanted, findings = demands(compose.services.values(), has_workers)
@@ -890,8 +917,17 @@ def _demands_on(
             if c.key.startswith(LABEL) and not c.negated and c.key.removeprefix(LABEL) not in labels
         }
         for label in sorted(unknown):
-            text = f"needs a node with the label {label}, and no node has it yet"
-            remedy = "Until one gets it (node_labels), its tasks stay pending."
+            if away and label in away:
+                # Another node with that label would begin without the data of this one.
+                names = ", ".join(away[label])
+                text = f"needs the node with the label {label}, {names}, which this run did not hear"
+                remedy = (
+                    "Leave the label where it is: the data are there. While that node is down, its "
+                    "tasks stay pending."
+                )
+            else:
+                text = f"needs a node with the label {label}, and no node has it yet"
+                remedy = "Until one gets it (node_labels), its tasks stay pending."
             findings.append(warning(f"service {demand.service}", text, remedy))
         rest = tuple(c for c in demand.constraints if c.key.removeprefix(LABEL) not in unknown)
         checked.append(replace(demand, constraints=rest))

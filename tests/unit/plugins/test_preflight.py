@@ -852,6 +852,21 @@ def test_a_node_that_somebody_works_on_gets_its_work_back() -> None:
         assert "Leave labels where they are" in finding
 
 
+@pytest.mark.fault("A11")
+@pytest.mark.parametrize("pins", [{}, {"db": ["w1", "w2"]}], ids=["a label", "a pin"])
+def test_the_label_of_a_node_that_is_down_stays_there(pins: dict[str, list[str]]) -> None:
+    """The node does not answer; nobody is told to give its label to another one."""
+    listed = {"id": "n1", "hostname": "w1", "availability": "active", "labels": {"db": "true"}}
+    manager = seen("m1", swarm={**ACTIVE, "node_id": "n0", "nodes": [listed]})
+    silent = host("w1")
+    web = stack(web=service(1, "0.1", "1M", **ON_DB))
+    found = preflight.check_capacity(web, [manager, silent, seen("w2")], "shop", pins)
+    (finding,) = texts(found)
+    assert finding.startswith("warning service web: needs the node with the label db, w1, which")
+    assert "node_labels" not in finding
+    assert "Leave the label where it is" in finding
+
+
 OVERRIDES: dict[str, tuple[Any, list[str]]] = {
     "nothing": ({}, []),
     "right": ({"port": 80, "page": {"replicas": 2}}, []),
