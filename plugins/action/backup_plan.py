@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                 "looked_variable": {"type": "str", "default": "__looked"},
                 "volumes": {"type": "list", "elements": "dict", "default": []},
                 "not_kept": {"type": "list", "elements": "str", "default": []},
+                "stack": {"type": "str", "default": ""},
                 "force": {"type": "bool", "default": False},
                 "without": {"type": "list", "elements": "str", "default": []},
                 "aside": {"type": "bool", "default": False},
@@ -54,7 +55,15 @@ class ActionModule(ActionBase):
         }
         if not args["archives"]:
             at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            plan = plan_backup(hosts, looked, args["volumes"], args["not_kept"], at, args["force"])
+            plan = plan_backup(
+                hosts,
+                looked,
+                args["volumes"],
+                args["not_kept"],
+                at,
+                args["force"],
+                args["stack"],
+            )
         else:
             archives = [
                 Archive(path.name, Path(one["folder"]).name, one["manifest"], one["path"])

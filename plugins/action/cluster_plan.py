@@ -51,6 +51,7 @@ class ActionModule(ActionBase):
                 "lose_data": {"type": "bool", "default": False},
                 "survivor": {"type": "str"},
                 "unlocks": {"type": "bool", "default": False},
+                "joins": {"type": "bool", "default": True},
                 "fail": {"type": "bool", "default": True},
             }
         )

@@ -69,9 +69,8 @@ class ActionModule(OwnedAction):
                 text = lock.refusal(what, result["others"], waited)
                 return printing.refuse(self, text)
             if not said:
-                self._display.display(
-                    f"waiting up to {args['wait']} s for {lock.line(result['others'][0])}"
-                )
+                held = "; ".join(map(lock.held_by, result["others"]))
+                self._display.display(f"waiting up to {args['wait']} s: {held}")
             said = True
             time.sleep(min(random.uniform(*PAUSE), max(0.0, deadline - time.monotonic())))
         if result["held"]:
@@ -138,7 +137,8 @@ class ActionModule(OwnedAction):
         self, args: dict[str, Any], name: str, task_vars: dict[str, Any] | None
     ) -> dict[str, Any]:
         if name not in self._run_locks.names:
-            return {"changed": False, "held": False}  # not ours, so nobody is asked
+            # Not ours, so nobody is asked, and it does not look as if something was freed.
+            return {"changed": False, "held": False, "skipped": True}
         result = self._ask(args, task_vars)
         if not result.get("failed"):
             self._run_locks.released(name)

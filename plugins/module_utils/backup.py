@@ -76,8 +76,10 @@ def plan_backup(
     not_kept: Sequence[str],
     at: str,
     force: bool = False,
+    stack: str = "",
 ) -> BackupPlan:
-    """What to copy from where; `looked` is node_archive's result by host, `at` the time.
+    """What to copy of `stack` from where; `looked` is node_archive's result by host, `at` the
+    time.
 
     The leader is left alone where there is another manager, and of the others the one with the
     fewest tasks is taken: its containers stop with its engine. Of two managers none can be spared;
@@ -146,6 +148,13 @@ def plan_backup(
         plan.notices.append(
             f"not kept, because the stack does not name them under `backup`: {', '.join(not_kept)}."
         )
+    stored = _stored(chosen)
+    plan.notices += [
+        f"not kept: the data of the stack {other} ({', '.join(its)}). They need a run of their "
+        f"own: backup.yml -e stack={other}."
+        for other, its in stored["stacks"].items()
+        if its and other != stack
+    ]
     plan.manifest = {
         "format": FORMAT,
         "at": at,
@@ -155,7 +164,7 @@ def plan_backup(
             {key: node[key] for key in ("hostname", "role", "addr", "labels", "availability")}
             for node in nodes
         ],
-        **_stored(chosen),
+        **stored,
     }
     return plan
 

@@ -103,6 +103,7 @@ class Wishes:
     volumes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     lose_data: bool = False  # what stood on a disk that goes is not needed
     unlocks: bool = False  # a run like this one unlocks what is locked, so it is no problem
+    joins: bool = True  # this run lets hosts join that are in no swarm
 
 
 @dataclass
@@ -125,6 +126,7 @@ class Plan:
     # Nodes to be removed: {name, id, role, alive (whether there is something to drain)}.
     remove: list[dict[str, Any]] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)  # in no swarm, and this run changes nothing
     autolock: bool | None = None
     zeros: list[str] = field(default_factory=list)  # settings of the swarm that must not be 0
     unlocks: bool = False
@@ -248,6 +250,13 @@ def _plan_existing(plan: Plan, hosts: Sequence[Host], cluster_id: str, wishes: W
     for host in hosts:
         if host.usable and host.name not in wishes.remove:
             _plan_host(plan, host, cluster_id, nodes)
+    if not wishes.joins:
+        plan.outside = plan.join_managers + plan.join_workers
+        plan.notices += [
+            f"{name} is in no swarm and is left out. Run site.yml: it joins then. If it was taken "
+            "out on purpose, take it out of the inventory."
+            for name in plan.outside
+        ]
     if not nodes:
         return
     bound = ((primary.info if primary else None) or {}).get("bound_labels") or {}
@@ -703,8 +712,9 @@ def _notice_nodes(plan: Plan, hosts: Sequence[Host], nodes: Nodes) -> None:
         name = ours.get(node_id, node["hostname"])
         if MAINTENANCE in (node.get("labels") or {}):
             plan.notices.append(
-                f"a maintenance of {name} did not end, it is in {node['availability']}. Run "
-                f"maintenance.yml -e node={name} again, or with -e do=nothing."
+                f"{name} is in maintenance ({node['availability']}). If locks.yml shows nobody at "
+                f"work, that run did not end: run maintenance.yml -e node={name} again, or with "
+                "-e do=nothing."
             )
         if node_id in ours:
             if node.get("reachability") == "unreachable":

@@ -69,10 +69,12 @@ class Owner:
     begun: str
     at: float
     machine: str = ""
+    playbook: str = ""  # what it plays, to be shown; empty in locks of older versions
 
     def __str__(self) -> str:
         machine = f" (machine {self.machine[:8]})" if self.machine else ""
-        return f"{self.user}@{self.host}{machine}, process {self.pid}"
+        plays = f", {self.playbook}" if self.playbook else ""
+        return f"{self.user}@{self.host}{machine}, process {self.pid}{plays}"
 
 
 def owner_from(data: Mapping[str, Any]) -> Owner:
@@ -86,6 +88,7 @@ def owner_from(data: Mapping[str, Any]) -> Owner:
             begun=str(data["begun"]),
             at=float(data["at"]),
             machine=str(data.get("machine") or ""),
+            playbook=str(data.get("playbook") or ""),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"its content cannot be read ({error!r})") from error
@@ -95,14 +98,23 @@ def owner_from(data: Mapping[str, Any]) -> Owner:
     return owner
 
 
-def this_owner(pid: int, proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Owner:
-    """The process `pid` of this host as an owner."""
+def this_owner(
+    pid: int, proc: Path = Path("/proc"), etc: Path = Path("/etc"), playbook: str = ""
+) -> Owner:
+    """The process `pid` of this host, which plays `playbook`, as an owner."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
         user = str(os.getuid())
     return Owner(
-        user, platform.node(), pid, place(proc), begun(pid, proc), time.time(), machine(etc)
+        user,
+        platform.node(),
+        pid,
+        place(proc),
+        begun(pid, proc),
+        time.time(),
+        machine(etc),
+        playbook,
     )
 
 
@@ -273,17 +285,21 @@ def in_the_way(locks: Iterable[Lock], stack: str | None, owner: Mapping[str, Any
 
 def refusal(wanted: str, others: Sequence[Mapping[str, Any]], waited: float) -> str:
     """What is told to whoever finds other locks (as `Lock.describe` gives them) in the way."""
-    held = "; ".join(
-        f"the {'cluster is' if other['scope'] == 'cluster' else other['scope'] + ' is'} locked by "
-        f"{line(other)}"
-        for other in others
+    held = "; ".join(map(held_by, others))
+    still = f"after {waited:.0f} s of waiting " if waited else ""
+    needs = (
+        "" if wanted in [other["scope"] for other in others] else f"; this run needs the {wanted}"
     )
-    after = f" after {waited:.0f} s of waiting" if waited else ""
     return (
-        f"the {wanted} is not locked for this run{after}: {held}. Nothing was changed. Wait until "
+        f"{still}{held}{needs}. Nothing was changed. Wait until "
         "that run is over, or let this one wait for it with -e lock_wait=300. The playbook "
         "locks.yml shows all locks."
     )
+
+
+def held_by(lock: Mapping[str, Any]) -> str:
+    """Which lock that is and whose, as `Lock.describe` gives it."""
+    return f"the {lock['scope']} is locked by {line(lock)}"
 
 
 def line(lock: Mapping[str, Any]) -> str:

@@ -920,7 +920,9 @@ def _demands_on(
             if away and label in away:
                 # Another node with that label would begin without the data of this one.
                 names = ", ".join(away[label])
-                text = f"needs the node with the label {label}, {names}, which this run did not hear"
+                text = (
+                    f"needs the node with the label {label}, {names}, which this run did not hear"
+                )
                 remedy = (
                     "Leave the label where it is: the data are there. While that node is down, its "
                     "tasks stay pending."

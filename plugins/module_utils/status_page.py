@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
+from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import held_by
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.status import nodes_by_zone
 
 Data = dict[str, Any]
@@ -71,7 +73,7 @@ def make_view(status: Mapping[str, Any], seen_by: str, now: float) -> Data:
     stacks: dict[str, list[Data]] = {}
     for service in services:
         stacks.setdefault(service["stack"], []).append(service)
-    problems = _problems(nodes, services)
+    problems = _problems(nodes, services, status["locks"])
     return {
         "seen_by": seen_by,
         "when": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)),
@@ -168,8 +170,13 @@ def _service(
     }
 
 
-def _problems(nodes: Sequence[Mapping[str, Any]], services: Sequence[Data]) -> list[Data]:
+def _problems(
+    nodes: Sequence[Mapping[str, Any]],
+    services: Sequence[Data],
+    locks: Sequence[Mapping[str, Any]],
+) -> list[Data]:
     found: list[Data] = []
+    workers = "; ".join(held_by(one) for one in locks if one["scope"] == "cluster")
     for node in nodes:
         if node["status"] != "ready":
             found.append({"level": "bad", "text": f"{node['hostname']} is {node['status']}"})
@@ -178,6 +185,12 @@ def _problems(nodes: Sequence[Mapping[str, Any]], services: Sequence[Data]) -> l
             found.append({"level": "bad", "text": text})
         elif node["availability"] != "active":
             text = f"{node['hostname']} takes no new tasks ({node['availability']})"
+            if MAINTENANCE in node["labels"]:
+                text += ": it is in maintenance, " + (
+                    workers
+                    or f"and that run did not end: maintenance.yml -e node={node['hostname']} "
+                    "-e do=nothing gives its work back"
+                )
             found.append({"level": "warn", "text": text})
     for service in services:
         if service["running"] < service["desired"]:

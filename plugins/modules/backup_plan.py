@@ -44,6 +44,10 @@ options:
     type: list
     elements: str
     default: []
+  stack:
+    description: The stack that is kept. Others with volumes are named.
+    type: str
+    default: ""
   aside:
     description:
       - To restore, what a volume holds that nobody uses is moved to another one of its node first,
@@ -150,6 +154,7 @@ def main() -> None:
             "looked_variable": {"type": "str", "default": "__looked"},
             "volumes": {"type": "list", "elements": "dict", "default": []},
             "not_kept": {"type": "list", "elements": "str", "default": []},
+            "stack": {"type": "str", "default": ""},
             "force": {"type": "bool", "default": False},
             "without": {"type": "list", "elements": "str", "default": []},
             "aside": {"type": "bool", "default": False},

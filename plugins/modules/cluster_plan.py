@@ -77,6 +77,10 @@ options:
     description: Whether a run like this one, but without check mode, unlocks locked managers.
     type: bool
     default: false
+  joins:
+    description: Whether a run like this one lets hosts join that are in no swarm.
+    type: bool
+    default: true
   fail:
     description: Fail when there are errors. Without it they are only returned.
     type: bool
@@ -162,6 +166,11 @@ silent:
   returned: always
   type: list
   elements: str
+outside:
+  description: Hosts that are in no swarm, where O(joins=false). They are left out.
+  returned: when O(survivor) is not given
+  type: list
+  elements: str
 node_ids:
   description: Node ID by host, of the hosts that are in the swarm.
   returned: always
@@ -234,6 +243,7 @@ def main() -> None:
             "lose_data": {"type": "bool", "default": False},
             "survivor": {"type": "str"},
             "unlocks": {"type": "bool", "default": False},
+            "joins": {"type": "bool", "default": True},
             "fail": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

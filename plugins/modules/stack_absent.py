@@ -23,6 +23,7 @@ options:
     description:
       - V(swarm) is all of the above, on one manager.
       - V(volumes) are the stack's local volumes on this very node, with all that is in them.
+        What other volumes are there is said.
     type: str
     choices: [swarm, volumes]
     default: swarm
@@ -57,7 +58,8 @@ removed:
   type: list
   elements: str
 left:
-  description: Volumes that were kept, each with its node.
+  description:
+    - Volumes with a name that are still on this node, of whatever stack, each with its node.
   returned: when O(scope=volumes)
   type: list
   elements: str
@@ -77,6 +79,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     EngineError,
     stack_filter,
 )
+from ansible_collections.monsterstack.swarm.plugins.module_utils.host import named_volumes
 from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import config_name
 
 PAUSE = 0.5  # seconds between two looks
@@ -166,14 +169,16 @@ def remove_stack(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
 
 def remove_volumes(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     """The stack's volumes on this node."""
-    stack, keep = module.params["stack"], module.params["keep"]
+    stack, keep, node = module.params["stack"], module.params["keep"], platform.node()
+    every = [volume["Name"] for volume in engine.get("/volumes").get("Volumes") or []]
     names = [
         volume["Name"]
         for volume in (engine.get("/volumes", filters=stack_filter(stack)).get("Volumes") or [])
     ]
-    node = platform.node()
+    # Those of stacks that went earlier and of the registry, too: nothing else tells of them.
+    kept = [name for name in named_volumes(every) if keep or name not in names]
+    left = [f"{name} on {node}" for name in kept]
     if keep:
-        left = [f"{name} on {node}" for name in names]
         return {"changed": False, "removed": [], "left": left}
     if not module.check_mode:
         for name in names:
@@ -187,7 +192,7 @@ def remove_volumes(module: AnsibleModule, engine: Engine) -> dict[str, Any]:
     return {
         "changed": bool(names),
         "removed": [f"volume {name} on {node}" for name in names],
-        "left": [],
+        "left": left,
     }
 
 

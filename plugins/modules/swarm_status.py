@@ -67,17 +67,23 @@ networks:
   returned: always
   type: list
   elements: dict
+locks:
+  description: The locks that deployers have, each as M(monsterstack.swarm.stack_lock) shows it.
+  returned: always
+  type: list
+  elements: dict
 releases:
   description: Recorded releases by stack, newest first.
   returned: always
   type: dict
 """
 
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import host, status
+from ansible_collections.monsterstack.swarm.plugins.module_utils import host, lock, status
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -104,6 +110,7 @@ def look(engine: Engine) -> dict[str, Any]:
         ),
         "tasks": status.summarise_tasks(engine.get("/tasks"), names),
         "networks": sorted(map(status.summarise_network, networks), key=lambda one: one["name"]),
+        "locks": [one.describe(time.time()) for one in lock.find_all(engine)],
         "releases": status.summarise_releases(engine.get("/configs")),
     }
 
@@ -117,6 +124,7 @@ def main() -> None:
         "services": [],
         "tasks": [],
         "networks": [],
+        "locks": [],
     }
     try:
         # Other managers are asked too, and one of them may be well: nobody waits for this one long.

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
+from ansible import constants, context
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -43,7 +43,8 @@ class RunLocks:
         self._lost = self.tmp / "monsterstack-locks.lost"
 
     def owner(self) -> dict[str, Any]:
-        return dataclasses.asdict(lock.this_owner(self.pid))
+        played = ", ".join(Path(name).name for name in context.CLIARGS.get("args") or ())
+        return dataclasses.asdict(lock.this_owner(self.pid, playbook=played))
 
     @property
     def names(self) -> set[str]:

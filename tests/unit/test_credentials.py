@@ -191,6 +191,24 @@ def test_a_rotation_that_has_not_ended_is_told(controller: Controller) -> None:
     assert "Run ansible-playbook playbooks/rotate_secrets.yml again" in said
 
 
+@pytest.mark.fault("B1")
+def test_a_rotation_says_before_it_changes_anything_what_an_end_would_leave(tmp_path: Path) -> None:
+    """Its own failure is Ansible's and says nothing of both values being right."""
+    plays = yaml.safe_load((PROJECT / "playbooks/rotate_secrets.yml").read_text())
+    (play,) = [one for one in plays if one["name"] == "Make the new values"]
+    names = [task["name"] for task in play["tasks"]]
+    told = "Say what an interruption would leave"
+    assert told in names
+    assert names.index("Lock the stack") < names.index(told)
+    assert names.index(told) < names.index("Put the values aside that the cluster has")
+    say = play["tasks"][names.index(told)]
+    shown = {"hosts": "m1", "gather_facts": False, "vars": {"__renewed": ["p", "q"]}}
+    (tmp_path / "play.yml").write_text(json.dumps([{**shown, "tasks": [say]}]))
+    said = words_of(ansible_playbook("-i", "m1,", "-c", "local", tmp_path / "play.yml"))
+    assert "the earlier value of p, q is right as well" in said
+    assert "run ansible-playbook playbooks/rotate_secrets.yml again" in said
+
+
 @pytest.mark.fault("A7")
 def test_every_value_from_the_inventory_and_no_folder(controller: Controller) -> None:
     done = controller.run(given=VALUES)

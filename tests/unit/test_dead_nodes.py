@@ -51,3 +51,32 @@ def test_a_machine_that_is_called_dead_is_asked(
 ) -> None:
     given = ["-e", json.dumps(words)]
     assert f"w1 said {known}" in look(tmp_path, machine, *given)
+
+
+@pytest.mark.fault("B1")
+def test_who_is_in_no_swarm_is_asked_for_nothing(tmp_path: Path) -> None:
+    """The plan leaves such a node out; probe, smoke test and maintenance are about `__present`."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars_files": [str(PROJECT / "playbooks/vars/common.yml")],
+        "vars": {
+            "__nodes": ["m1", "w1", "w2"],
+            "__cluster_plan": {"silent": ["w1"], "outside": ["w2"]},
+        },
+        "tasks": [{"ansible.builtin.debug": {"msg": "present={{ __present }}"}}],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    done = ansible_playbook("-i", "localhost,", tmp_path / "play.yml")
+    assert "present=['m1']" in done.stdout.replace('"', ""), done.stdout
+    decide = yaml.safe_load((PROJECT / "playbooks/tasks/decide.yml").read_text())
+    assert (
+        decide[0]["monsterstack.swarm.cluster_plan"]["joins"]
+        == "{{ __unlocking | default(false) }}"
+    )
+    maintenance = yaml.safe_load((PROJECT / "playbooks/maintenance.yml").read_text())
+    (wanted,) = [
+        one["vars"]["__wanted"] for one in maintenance if "__wanted" in one.get("vars", {})
+    ]
+    assert wanted == "{{ inventory_hostname in (__named_nodes or __present) }}"

@@ -283,7 +283,7 @@ def test_an_engine_that_does_not_start_ends_the_second_look_for_its_host_alone(
 @pytest.mark.fault("A4")
 @pytest.mark.parametrize("playbook", ["site.yml", "in_turn.yml"])
 def test_without_the_lock_nobody_goes_on(tmp_path: Path, playbook: str) -> None:
-    refusal = {"failed": True, "msg": "the cluster is not locked for this run"}
+    refusal = {"failed": True, "msg": "the cluster is locked by ann"}
     swarm = "monsterstack.swarm"
     stage = Stage(tmp_path, {f"{swarm}.stack_lock": [({}, refusal)]})
     if playbook == "site.yml":
@@ -300,7 +300,7 @@ def test_without_the_lock_nobody_goes_on(tmp_path: Path, playbook: str) -> None:
         credentials_dir=str(tmp_path / "credentials"),
         **GIVEN,
     )
-    assert "is not locked for this run" in done.output, done.output
+    assert "the cluster is locked by ann" in done.output, done.output
     assert "went on" not in done.output, done.output
 
 

@@ -1,14 +1,19 @@
-"""What a teardown refuses: the stacks of others."""
+"""What a teardown refuses (the stacks of others), and what it says that it left."""
 
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import Engine
+from ansible_collections.monsterstack.swarm.plugins.modules import stack_absent
 from tests.unit.playing import PROJECT, ansible_playbook
 
 # Each row: what host_info listed, the words, and a piece of the refusal ("": it goes on).
@@ -61,3 +66,32 @@ def test_neither_volumes_nor_swarm_go_where_no_manager_removed_the_stack(
     done = ansible_playbook("-i", "m1,", "-c", "local", tmp_path / "play.yml")
     assert done.returncode == (0 if removed else 2), done.stdout
     assert ("neither volumes nor the swarm" in " ".join(done.stdout.split())) == (not removed)
+
+
+class Disk:
+    """An engine with the volumes of two stacks, of the registry, and one that nobody named."""
+
+    def __init__(self) -> None:
+        self.volumes = {"mine_data": "mine", "shop_data": "shop", "registry_data": "", "f" * 64: ""}
+
+    def get(self, path: str, filters: Any = None) -> dict[str, Any]:
+        assert path == "/volumes"
+        return {
+            "Volumes": [{"Name": n} for n, s in self.volumes.items() if not filters or s == "mine"]
+        }
+
+    def delete(self, path: str) -> None:
+        del self.volumes[path.removeprefix("/volumes/")]
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize("check", [False, True], ids=["done", "dry run"])
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "removed"])
+def test_every_volume_that_is_left_is_named(keep: bool, check: bool) -> None:
+    """Seen: "volumes left: none" beside the volume of a stack that went earlier."""
+    module = SimpleNamespace(check_mode=check, params={"stack": "mine", "keep": keep, "timeout": 1})
+    told = stack_absent.remove_volumes(cast("AnsibleModule", module), cast("Engine", Disk()))
+    node = platform.node()
+    others = [f"registry_data on {node}", f"shop_data on {node}"]
+    assert told["left"] == ([f"mine_data on {node}"] if keep else []) + others
+    assert told["removed"] == ([] if keep else [f"volume mine_data on {node}"])

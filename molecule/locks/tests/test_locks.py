@@ -275,7 +275,8 @@ def test_nobody_works_beside_a_maintenance(tmp_path: Path, ann: Controller) -> N
     ):
         run = here.playbook(playbook, *more)
         assert run.code != 0, run.output
-        assert "is not locked for this run: the cluster is locked by root@debian" in run.text
+        assert "the cluster is locked by root@debian" in run.text
+        assert "maintenance.yml" in run.text
         assert "machine a1000000" in run.text
         assert "process" in run.text
         assert "lock_wait=300" in run.text
@@ -305,7 +306,7 @@ def test_no_maintenance_beside_a_release(ann: Controller) -> None:
     started = time.monotonic()
     background = Controller(ann.folder.parent / "carl", "carl", "c3")
     patient = background.start("playbooks/rotate_ca.yml", "-e", "lock_wait=300")
-    patient.wait_for("waiting up to 300 s for root@debian", 240)
+    patient.wait_for("waiting up to 300 s: the stack monsterstack is locked by root@debian", 240)
     ann.go_on.touch()
     assert held.finish().code == 0, held.printed
     done = patient.finish()

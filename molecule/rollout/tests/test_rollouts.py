@@ -338,7 +338,7 @@ def test_two_at_once(tmp_path: Path, sources: Sources, table: Table) -> None:
     rollout = first.finish()
     table.add("two at once", rollout)
     assert refused.run.code != 0
-    assert "the stack monsterstack is not locked for this run" in refused.run.text
+    assert "the stack monsterstack is locked by" in refused.run.text
     assert rollout.run.code == 0, rollout.run.output
     assert rollout.failed == 0, rollout.report["failures"]
     assert versions() == {"9.2"}

@@ -108,6 +108,7 @@ def well() -> dict[str, Any]:
             task(redis, 1, "w2"),
         ],
         "networks": [],
+        "locks": [],
         "releases": {
             "shop": [
                 release(4, "2.1", "2026-11-24T20:10:30Z"),

@@ -136,6 +136,19 @@ def test_what_is_not_kept_is_said() -> None:
 
 
 @pytest.mark.fault("A12")
+def test_what_other_stacks_have_is_named() -> None:
+    """Seen: shop had a volume, and nobody learned that the backup of another stack has it not."""
+    said = {"shop": ["shop_data"], "blog": ["blog_a", "blog_b"], "wiki": [], "registry": ["r"]}
+    services = {name: {"services": {"db": {"volumes": its}}} for name, its in said.items()}
+    hosts = [Host(h.name, h.group, h.address, {**(h.info or {}), "stacks": services}) for h in ALL]
+    plan = plan_backup(hosts, looked({}), [DATA], [], "now", stack="shop")
+    assert [text for text in plan.notices if "stack" in text] == [
+        "not kept: the data of the stack blog (blog_a, blog_b). They need a run of their own: "
+        "backup.yml -e stack=blog."
+    ]
+
+
+@pytest.mark.fault("A12")
 def test_a_volume_of_several_nodes_is_named_when_it_is_kept() -> None:
     """That of a global service, or of several replicas: each node has its own."""
     said = looked({})

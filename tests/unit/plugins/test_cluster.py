@@ -284,7 +284,8 @@ NOTICES: dict[str, tuple[list[Host], str]] = {
             ),
             host("w1", "A"),
         ],
-        "a maintenance of w1 did not end, it is in drain. Run maintenance.yml -e node=w1",
+        "w1 is in maintenance (drain). If locks.yml shows nobody at work, that run did not end: "
+        "run maintenance.yml -e node=w1 again",
     ),
     "a node that the inventory does not know": (
         [host("m1", "A", [M1, node("x9")])],
@@ -309,6 +310,18 @@ def test_notice(hosts: list[Host], notice: str) -> None:
     plan = make_plan(hosts)
     assert plan.errors == []
     assert any(notice in said for said in plan.notices), plan.notices
+
+
+@pytest.mark.fault("B1")
+def test_who_is_in_no_swarm_is_left_out_by_runs_that_let_nobody_join() -> None:
+    """Seen: a node that was removed from another computer was asked for the page: all was lost."""
+    hosts = [host("m1", "c1", ALL), host("w1", "c1"), bare("w2"), host("w3", state="inactive")]
+    assert make_plan(hosts).outside == []
+    plan = make_plan(hosts, Wishes(joins=False))
+    assert (plan.outside, plan.errors) == (["w2", "w3"], [])
+    (said,) = [text for text in plan.notices if text.startswith("w3 ")]
+    assert "is in no swarm and is left out. Run site.yml" in said
+    assert "take it out of the inventory" in said
 
 
 # Nodes that change their role, are installed anew or go: hosts, wishes, and what is planned.

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible import context
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import lock
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import EngineError
@@ -480,6 +481,27 @@ def test_the_refusal_says_who_and_what_to_do(swarm: Swarm) -> None:
     # What a message advises is typed at once: none may take a lock away from a living run.
     assert "config rm" not in text
     assert "release_lock" not in text
+
+
+@pytest.mark.fault("C1")
+def test_the_refusal_says_once_which_lock_and_what_plays(swarm: Swarm) -> None:
+    """Seen: "the stack shop is not locked for this run: the stack shop is locked by ..."."""
+    take(swarm, dataclasses.replace(ANN, playbook="maintenance.yml"))
+    others = take(swarm, BOB)["others"]
+    text = lock.refusal("stack shop", others, 0)
+    assert text.startswith("the stack shop is locked by ann@desk (machine machine1), process 100,")
+    assert text.count("the stack shop") == 1
+    assert "maintenance.yml" in text
+    other = lock.refusal("cluster", others, 12)
+    assert other.startswith("after 12 s of waiting the stack shop is locked by ann@desk")
+    assert "; this run needs the cluster. Nothing was changed." in other
+
+
+@pytest.mark.fault("C1")
+def test_a_run_is_known_by_its_playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", {"args": ("playbooks/maintenance.yml",)})
+    owner = lock.owner_from(RunLocks(os.getpid(), tmp_path).owner())
+    assert str(owner).endswith(f"process {os.getpid()}, maintenance.yml")
 
 
 def test_read_lists_all(swarm: Swarm) -> None:

@@ -11,6 +11,7 @@ import jinja2
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import status_page
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.tests.unit.plugins import status_sample
 from ansible_collections.monsterstack.swarm.tests.unit.plugins.status_sample import NOW
 
@@ -84,6 +85,21 @@ def test_a_cluster_that_is_not() -> None:
     assert titles[0] == ("shop_frontend.3", "rejected")
     assert ("shop_frontend.2", "failed") in titles
     assert ("shop_frontend", "paused") in titles
+
+
+@pytest.mark.fault("C1")
+def test_who_works_on_a_node_is_told() -> None:
+    """Seen: of a node in maintenance it said only that it takes no new tasks."""
+    status = status_sample.well()
+    status["nodes"][6].update(availability="pause", labels={MAINTENANCE: "active"})
+    beginning = "w4 takes no new tasks (pause): it is in maintenance, "
+    (problem,) = view(status)["problems"]
+    ended = "and that run did not end: maintenance.yml -e node=w4 -e do=nothing gives its work back"
+    assert problem["text"] == f"{beginning}{ended}"
+    owner = {"owner": "ann@desk, process 100, maintenance.yml", "age": 30, "renewed": 3, "ends": 90}
+    status["locks"] = [{**owner, "scope": "stack shop"}, {**owner, "scope": "cluster"}]
+    (problem,) = view(status)["problems"]
+    assert problem["text"].startswith(f"{beginning}the cluster is locked by ann@desk, process 100")
 
 
 def test_the_view_is_plain_data() -> None:
