@@ -61,14 +61,12 @@ def test_who_is_in_no_swarm_is_asked_for_nothing(tmp_path: Path) -> None:
         "connection": "local",
         "gather_facts": False,
         "vars_files": [str(PROJECT / "playbooks/vars/common.yml")],
-        "vars": {
-            "__nodes": ["m1", "w1", "w2"],
-            "__cluster_plan": {"silent": ["w1"], "outside": ["w2"]},
-        },
+        "vars": {"__cluster_plan": {"silent": ["w1"], "outside": ["w2"]}},
         "tasks": [{"ansible.builtin.debug": {"msg": "present={{ __present }}"}}],
     }
     (tmp_path / "play.yml").write_text(json.dumps([play]))
-    done = ansible_playbook("-i", "localhost,", tmp_path / "play.yml")
+    (tmp_path / "hosts.ini").write_text("[managers]\nm1\n[workers]\nw1\nw2\n")
+    done = ansible_playbook("-i", tmp_path / "hosts.ini", tmp_path / "play.yml")
     assert "present=['m1']" in done.stdout.replace('"', ""), done.stdout
     decide = yaml.safe_load((PROJECT / "playbooks/tasks/decide.yml").read_text())
     assert (

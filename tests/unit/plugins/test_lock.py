@@ -11,11 +11,12 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible import context
 
+from ansible_collections.monsterstack.swarm.plugins.action.stack_lock import ActionModule
 from ansible_collections.monsterstack.swarm.plugins.module_utils import lock
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import EngineError
 from ansible_collections.monsterstack.swarm.plugins.modules import stack_lock
@@ -502,6 +503,13 @@ def test_a_run_is_known_by_its_playbook(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(context, "CLIARGS", {"args": ("playbooks/maintenance.yml",)})
     owner = lock.owner_from(RunLocks(os.getpid(), tmp_path).owner())
     assert str(owner).endswith(f"process {os.getpid()}, maintenance.yml")
+
+
+@pytest.mark.fault("C1")
+def test_who_has_no_lock_frees_none(tmp_path: Path) -> None:
+    """Seen: after the refusal the task that unlocks was shown as if it had freed a lock."""
+    run = cast("ActionModule", SimpleNamespace(_run_locks=RunLocks(os.getpid(), tmp_path)))
+    assert ActionModule._release(run, {}, "shop_lock", None)["skipped"]
 
 
 def test_read_lists_all(swarm: Swarm) -> None:
