@@ -6,7 +6,7 @@ import json
 import platform
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -87,8 +87,10 @@ class Disk:
 @pytest.mark.parametrize("keep", [True, False], ids=["kept", "removed"])
 def test_every_volume_that_is_left_is_named(keep: bool, check: bool) -> None:
     """Seen: "volumes left: none" beside the volume of a stack that went earlier."""
-    module = SimpleNamespace(check_mode=check, params={"stack": "mine", "keep": keep, "timeout": 1})
-    told = stack_absent.remove_volumes(cast("Any", module), cast("Any", Disk()))
+    params = {"stack": "mine", "keep": keep, "timeout": 1}
+    module: Any = SimpleNamespace(check_mode=check, params=params)
+    disk: Any = Disk()
+    told = stack_absent.remove_volumes(module, disk)
     node = platform.node()
     others = [f"registry_data on {node}", f"shop_data on {node}"]
     assert told["left"] == ([f"mine_data on {node}"] if keep else []) + others
