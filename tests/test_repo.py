@@ -294,15 +294,20 @@ def tasks_in(part: Any) -> Iterator[dict[str, Any]]:
             yield from tasks_in(inner)
 
 
+def tasks_of(*folders: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every mapping of every YAML file of these folders, with its file."""
+    for path in YAML_FILES:
+        if path.parts[0] in folders:
+            yield from ((path, task) for task in tasks_in(load(str(path))))
+
+
 def test_no_loop_chooses_the_files_of_tasks() -> None:
     # Ansible runs such files in the order of the first host that answers, for every host.
     chosen = []
-    for path in YAML_FILES:
-        if path.parts[0] in ("roles", "playbooks"):
-            for task in tasks_in(load(str(path))):
-                file = task.get("ansible.builtin.include_tasks")
-                if "loop" in task and "{{" in str(file):
-                    chosen.append(f"{path}: {file}")
+    for path, task in tasks_of("roles", "playbooks"):
+        file = task.get("ansible.builtin.include_tasks")
+        if "loop" in task and "{{" in str(file):
+            chosen.append(f"{path}: {file}")
     assert not chosen
 
 
@@ -310,15 +315,12 @@ def test_no_loop_chooses_the_files_of_tasks() -> None:
 def test_what_is_included_has_the_tags_of_its_include() -> None:
     """`tags` at an include are its own: with --tags it runs, and skips all tasks that it brings."""
     bare = []
-    for path in YAML_FILES:
-        if path.parts[0] not in ("roles", "playbooks"):
-            continue
-        for task in tasks_in(load(str(path))):
-            for kind in ("include_tasks", "include_role"):
-                given = task.get(f"ansible.builtin.{kind}")
-                applied = given.get("apply", {}) if isinstance(given, dict) else {}
-                if given and task.get("tags", []) != applied.get("tags", []):
-                    bare.append(f"{path}: {task['name']}")
+    for path, task in tasks_of("roles", "playbooks"):
+        for kind in ("include_tasks", "include_role"):
+            given = task.get(f"ansible.builtin.{kind}")
+            applied = given.get("apply", {}) if isinstance(given, dict) else {}
+            if given and task.get("tags", []) != applied.get("tags", []):
+                bare.append(f"{path}: {task['name']}")
     assert not bare
 
 
@@ -326,12 +328,10 @@ def test_what_is_included_has_the_tags_of_its_include() -> None:
 def test_no_task_of_four_words_stands_twice() -> None:
     """A new word would have to be added in each: such a task is a file that others import."""
     places: dict[str, list[str]] = {}
-    for path in YAML_FILES:
-        if path.parts[0] in ("roles", "playbooks"):
-            for task in tasks_in(load(str(path))):
-                for key, words in task.items():
-                    if "." in str(key) and isinstance(words, dict) and len(words) >= 4:
-                        places.setdefault(f"{key} {words}", []).append(str(path))
+    for path, task in tasks_of("roles", "playbooks"):
+        for key, words in task.items():
+            if "." in str(key) and isinstance(words, dict) and len(words) >= 4:
+                places.setdefault(f"{key} {words}", []).append(str(path))
     assert not [where for where in places.values() if len(where) > 1]
 
 
@@ -374,9 +374,7 @@ def test_no_task_posts_a_part_of_the_swarms_settings() -> None:
     makers = {"roles/swarm/tasks/init.yml", "roles/swarm/tasks/recover.yml"}
     posting = {
         str(path)
-        for path in YAML_FILES
-        if path.parts[0] in ("roles", "playbooks", "molecule", "lab")
-        for task in tasks_in(load(str(path)))
+        for path, task in tasks_of("roles", "playbooks", "molecule", "lab")
         if isinstance(given := task.get("community.docker.docker_swarm"), dict)
         and given.get("state", "present") == "present"
     }
@@ -420,14 +418,11 @@ def test_the_table_of_faults_names_tests_that_there_are() -> None:
 def test_text_for_people_has_one_owner() -> None:
     """A callback shows texts as JSON, a failure's even twice; monsterstack.swarm.say does not."""
     wrong = []
-    for path in YAML_FILES:
-        if path.parts[0] not in ("roles", "playbooks"):
-            continue
-        for task in tasks_in(load(str(path))):
-            # What these fail with is shown twice, quoted and wrapped.
-            for module in ("debug", "fail", "assert"):
-                if f"ansible.builtin.{module}" in task:
-                    wrong.append(f"{path}: {module}")
+    for path, task in tasks_of("roles", "playbooks"):
+        # What these fail with is shown twice, quoted and wrapped.
+        for module in ("debug", "fail", "assert"):
+            if f"ansible.builtin.{module}" in task:
+                wrong.append(f"{path}: {module}")
     for path in FILES:
         if path.parts[:2] in (("plugins", "modules"), ("plugins", "action")):
             found = re.findall(r'(?:msg=|"msg": |AnsibleActionFail\()[^\n]*\\n.*', text_of(path))

@@ -192,22 +192,33 @@ def registry(stage: Stage, *options: str, **given: Any) -> Played:
     return stage.play(role("registry", **variables), *options)
 
 
+# A registry of somebody else, with a password that no service has yet.
+FOREIGN: dict[str, Any] = {
+    "registry_mode": "external",
+    "registry_host": "registry.example.org",
+    "registry_port": 443,
+    "registry_password": "new-password-of-the-test",
+}
+
+
+def handing_over(logins: dict[str, Any]) -> Answers:
+    """What the modules answer to a login that is handed on; `logins` is that of service_logins."""
+    return {
+        "community.docker.docker_image_load": [({}, {})],
+        "community.docker.docker_login": [({}, {})],
+        f"{OURS}.service_logins": [({}, logins)],
+        f"{OURS}.stack_secrets": [({}, {})],
+    }
+
+
 @pytest.mark.fault("C6", "C13")
 def test_a_new_password_reaches_the_services_and_old_secrets_go(tmp_path: Path) -> None:
     """By what is there: the run that was to do it may have ended before its handlers."""
-    answers: Answers = {
-        "community.docker.docker_image_load": [({}, {})],
-        "community.docker.docker_login": [({}, {})],
-        f"{OURS}.service_logins": [({}, {"left": [], "services": ["shop_web"]})],
-        f"{OURS}.stack_secrets": [({}, {})],
-    }
+    answers = handing_over({"left": [], "services": ["shop_web"]})
     old = ["registry_htpasswd_0123456789ab", "registry_login_0123456789ab"]
     done = registry(
         Stage(tmp_path, answers),
-        registry_mode="external",
-        registry_host="registry.example.org",
-        registry_port=443,
-        registry_password="new-password-of-the-test",
+        **FOREIGN,
         registry_host_info={"secrets": [*old, "shop_pin"], "swarm": {"control_available": True}},
     )
     assert done.code == 0, done.output
@@ -232,19 +243,11 @@ def test_a_login_that_a_service_cannot_have_yet_is_noted_as_that(
 ) -> None:
     """Without the note every run would hand it on again, with the cluster's lock."""
     left = ["shop_web: keeps its old login"]
-    answers: Answers = {
-        "community.docker.docker_image_load": [({}, {})],
-        "community.docker.docker_login": [({}, {})],
-        f"{OURS}.service_logins": [({}, {"left": left, "services": []})],
-        f"{OURS}.stack_secrets": [({}, {})],
-    }
+    answers = handing_over({"left": left, "services": []})
     web = {"image": "registry.example.org:443/web:1", "mode": "global", "under_way": seen}
     done = registry(
         Stage(tmp_path, answers),
-        registry_mode="external",
-        registry_host="registry.example.org",
-        registry_port=443,
-        registry_password="new-password-of-the-test",
+        **FOREIGN,
         registry_host_info={
             "secrets": [],
             "swarm": {"control_available": True},
