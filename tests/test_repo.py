@@ -365,6 +365,19 @@ def test_no_line_break_is_printed_as_two_letters() -> None:
     assert not letters
 
 
+@pytest.mark.fault("C10")
+def test_no_list_loses_its_order() -> None:
+    """Ansible's set filters go through Python's sets: another order in each run."""
+    mixed = [
+        f"{path}: {text}"
+        for path in YAML_FILES
+        if path.parts[0] in ("roles", "playbooks", "inventory")
+        for text in texts_in(load(str(path)))
+        if re.search(r"\b(union|difference|intersect|symmetric_difference)\(", text)
+    ]
+    assert not mixed
+
+
 @pytest.mark.fault("A2")
 def test_no_task_posts_a_part_of_the_swarms_settings() -> None:
     """docker_swarm posts what it is given as the whole: only where a swarm is made, by init.

@@ -144,6 +144,12 @@ def plan_backup(
                 "something else: a copy of each is kept, and a restore puts each back on the node "
                 "that it is from."
             )
+    silent = [host.name for host in hosts if not host.answers]
+    if silent:
+        plan.notices.append(
+            f"{', '.join(silent)} cannot be asked: what a volume holds there is not kept, and what "
+            "is found elsewhere may be older. Run this again when all answer."
+        )
     if not_kept:
         plan.notices.append(
             f"not kept, because the stack does not name them under `backup`: {', '.join(not_kept)}."

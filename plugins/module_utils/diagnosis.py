@@ -479,6 +479,11 @@ def check_services(case: Case, explained: Explained) -> list[Finding]:
     tasks = case.status.get("tasks") or []
     for service in case.status.get("services") or []:
         where, state = f"service {service['full_name']}", service["update"]["state"]
+        if status.has_no_place(service):
+            text = f"{status.NO_PLACE}: Swarm itself counts 0 of 0 tasks"
+            findings.append(
+                error(where, text, "Correct its constraints, or give a node that label.")
+            )
         if service["running"] < service["desired"] and state not in (
             "updating",
             "rollback_started",

@@ -237,7 +237,8 @@ def _place(
     for demand in sorted(demands, key=choice):
         places = eligible(nodes, demand.constraints)
         count = counts[demand.service] = dict.fromkeys((node.name for node in places), 0)
-        wanted = len(places) if demand.replicas is None else demand.replicas
+        # A global service that no node may have is no less without a place than another one.
+        wanted = max(1, len(places)) if demand.replicas is None else demand.replicas
         limit = 1 if demand.replicas is None else demand.max_per_node
         placed = 0
         while placed < wanted:

@@ -18,6 +18,12 @@ MTU_OPTION = "com.docker.network.driver.mtu"
 BAD_STATES = ("failed", "rejected", "orphaned")
 WANTED = ("running", "ready")
 FAILURES = 20  # the newest ones that are told
+NO_PLACE = "no node that takes tasks may have it"
+
+
+def has_no_place(service: Mapping[str, Any]) -> bool:
+    """Whether an entry of `summarise_service` is a global service that fits no node."""
+    return bool(service["mode"] == "global" and not service["desired"])
 
 
 def summarise_service(service: Api) -> dict[str, Any]:

@@ -16,7 +16,11 @@ from typing import Any
 from ansible_collections.monsterstack.swarm.plugins.module_utils.digests import parse_reference
 from ansible_collections.monsterstack.swarm.plugins.module_utils.lock import held_by
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
-from ansible_collections.monsterstack.swarm.plugins.module_utils.status import nodes_by_zone
+from ansible_collections.monsterstack.swarm.plugins.module_utils.status import (
+    NO_PLACE,
+    has_no_place,
+    nodes_by_zone,
+)
 
 Data = dict[str, Any]
 
@@ -136,6 +140,7 @@ def _service(
     update = service["update"]
     level = "good" if service["running"] >= service["desired"] else "warn"
     level = "bad" if service["desired"] and not service["running"] else level
+    level = "bad" if has_no_place(service) else level
     return {
         "name": service["name"],
         "full_name": service["full_name"],
@@ -196,6 +201,8 @@ def _problems(
         if service["running"] < service["desired"]:
             text = f"{service['full_name']}: {service['running']} of {service['desired']} tasks run"
             found.append({"level": service["level"], "text": text})
+        if has_no_place(service):
+            found.append({"level": "bad", "text": f"{service['full_name']}: {NO_PLACE}"})
         if service["updating"]:
             text = f"{service['full_name']}: update {service['updating']}"
             found.append({"level": _worst((service["level"], "warn")), "text": text})
@@ -206,7 +213,10 @@ def _tiles(nodes: Sequence[Mapping[str, Any]], services: Sequence[Data]) -> list
     managers = [node for node in nodes if node["role"] == "manager"]
     up = [node for node in managers if node["reachability"] == "reachable"]
     ready = sum(node["status"] == "ready" for node in nodes)
-    well = sum(service["running"] >= service["desired"] for service in services)
+    well = sum(
+        service["running"] >= service["desired"] and not has_no_place(service)
+        for service in services
+    )
     running = sum(service["running"] for service in services)
     desired = sum(service["desired"] for service in services)
     spare = max(0, len(up) - (len(managers) // 2 + 1))

@@ -165,6 +165,10 @@ def release_summary(
         )
         if service["verdict"] != "converged":
             lines.append(f"    {service['verdict']}: {service['message']}")
+        elif len(service["nodes"]) > 1 == len(set(service["nodes"])) and len(zones) > 1:
+            lines.append(
+                f"    all on {service['nodes'][0]}: rebalance.yml spreads what may run elsewhere"
+            )
     for name, entry in sorted((scale or {}).items()):
         lines.append(
             f"  {name} has {entry['replicas']} replicas by scale.yml; the inventory says "

@@ -85,6 +85,13 @@ COPIED: dict[str, tuple[list[Host], dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.fault("A12")
+def test_what_a_silent_node_may_hold_is_not_kept_and_that_is_said() -> None:
+    plan = plan_backup([*ALL, host("w2", reached=False)], looked({}), [DATA], [], "now")
+    assert not plan.errors
+    assert "w2 cannot be asked: what a volume holds there is not kept" in plan.notices[0]
+
+
 @pytest.mark.fault("C4")
 @pytest.mark.parametrize(
     ("nodes", "force"),

@@ -37,6 +37,7 @@ class Cluster:
             "services": [
                 {
                     "full_name": "shop_page",
+                    "mode": "replicated",
                     "running": 2,
                     "desired": 2,
                     "ports": [{"published": 80, "protocol": "tcp"}],
@@ -435,6 +436,19 @@ CASES: dict[str, tuple[Spoil, list[tuple[str, list[str]]]]] = {
     "memory": (
         set_in("checkups/w2/memory/available", 20 * 2**20),
         [("warning", ["w2: 20 MiB of 1024 MiB memory are left"])],
+    ),
+    "a global service that fits no node": (
+        lambda cluster: cluster.status["services"].append(
+            {
+                "full_name": "shop_agent",
+                "mode": "global",
+                "running": 0,
+                "desired": 0,
+                "ports": [],
+                "update": {"state": "", "message": ""},
+            }
+        ),
+        [("error", ["service shop_agent: no node that takes tasks may have it"])],
     ),
     "one checkup failed": (
         set_in("checkups/w2", None),

@@ -196,6 +196,10 @@ FIT: dict[str, tuple[list[Demand], list[tuple[str, int, int, str]]]] = {
         [Demand("agent", None, 0.5, 0), Demand("pinned", 1, 1.0, 0, WORKER)],
         [("agent", 3, 2, "0.00 CPU")],
     ),
+    "a global service that no node may have": (
+        [Demand("agent", None, 0, 0, (parse_constraint("node.labels.zone == c"),))],
+        [("agent", 1, 0, "")],
+    ),
     "the service with the least choice goes first": (
         [
             Demand("any", 1, 1.0, 0),

@@ -87,6 +87,18 @@ def test_a_cluster_that_is_not() -> None:
     assert ("shop_frontend", "paused") in titles
 
 
+@pytest.mark.fault("A9")
+def test_a_global_service_that_fits_no_node_is_not_well() -> None:
+    """Swarm counts 0 of 0 tasks, which looked complete."""
+    status = status_sample.well()
+    status["services"].append(status_sample.service("shop", "agent", 0, mode="global"))
+    seen = view(status)
+    assert seen["level"] == "bad"
+    assert [problem["text"] for problem in seen["problems"]] == [
+        "shop_agent: no node that takes tasks may have it"
+    ]
+
+
 @pytest.mark.fault("C1")
 def test_who_works_on_a_node_is_told() -> None:
     """Seen: of a node in maintenance it said only that it takes no new tasks."""

@@ -76,7 +76,7 @@ def test_a_zone(variables: dict[str, Any], zone: str) -> None:
     assert inventory_labels(variables)["zone"] == zone
 
 
-RESULT = {
+RESULT: dict[str, Any] = {
     "verdict": "converged",
     "services": {
         "page": {
@@ -106,6 +106,17 @@ def test_release_summary(current: dict[str, Any] | None, asked: bool, text: str)
     assert lines[0] == f"stack shop, release 1.0: converged ({text})"
     assert lines[1] == "  page 3/3  sha256:0123456789ab  zone a: alpha; zone b: w1 x2"
     assert lines[-1] == "on every node: http://192.0.2.1:80/  http://w1:80/"
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize(("nodes", "said"), [(["w1", "w1"], True), (["w1", "alpha"], False)])
+def test_release_summary_says_what_ended_on_one_node(nodes: list[str], said: bool) -> None:
+    page = {**RESULT["services"]["page"], "nodes": nodes}
+    lines = release_summary(
+        {**RESULT, "services": {"page": page}}, "shop", "1", False, {}, HOSTS, HOSTS, 80, {}
+    )
+    told = "    all on w1: rebalance.yml spreads what may run elsewhere"
+    assert (told in lines) == said
 
 
 def test_release_summary_says_what_one_machine_lacks() -> None:
