@@ -365,6 +365,13 @@ def test_no_line_break_is_printed_as_two_letters() -> None:
     assert not letters
 
 
+@pytest.mark.fault("A9")
+def test_no_module_calls_what_loses_output() -> None:
+    """Ansible's run_command does, where a program takes more than a second: commands.py."""
+    callers = [path for path in project_files() if path.parts[0] == "plugins"]
+    assert not [str(path) for path in callers if ".run_command(" in text_of(path)]
+
+
 @pytest.mark.fault("C10")
 def test_no_list_loses_its_order() -> None:
     """Ansible's set filters go through Python's sets: another order in each run."""

@@ -11,13 +11,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands
+
 
 def ask_helper(module: AnsibleModule, program: str, registry: str) -> Mapping[str, Any] | None:
     """One of the Docker command's credential helpers; None when it knows nothing."""
     path = module.get_bin_path(f"docker-credential-{program}")
     if not path:
         return None
-    rc, answer, _err = module.run_command([path, "get"], data=registry, binary_data=True)
+    rc, answer, _err = commands.run([path, "get"], registry)
     try:
         known = json.loads(answer) if rc == 0 else None
     except ValueError:

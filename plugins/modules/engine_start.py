@@ -54,7 +54,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import host
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands, host
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -89,7 +89,7 @@ def run(module: AnsibleModule) -> dict[str, Any]:
 
     def unit() -> dict[str, str]:
         wanted = "--property=ActiveState,SubState,UnitFileState"
-        return host.parse_unit(module.run_command([systemctl, "show", "docker.service", wanted])[1])
+        return host.parse_unit(commands.run([systemctl, "show", "docker.service", wanted])[1])
 
     swarm = node_of(docker_host)
     before = unit()
@@ -99,10 +99,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return {"changed": True, "running": False, "state": None}
     # After too many starts systemd refuses one more, also when the cause is mended.
-    module.run_command([systemctl, "reset-failed", "docker.service", "docker.socket"])
+    commands.run([systemctl, "reset-failed", "docker.service", "docker.socket"])
     verb = ["enable", "--now"] if before.get("UnitFileState") == "disabled" else ["start"]
     # Not waited for: a start that hangs would hold this module longer than its time.
-    module.run_command([systemctl, *verb, "--no-block", "docker.service"])
+    commands.run([systemctl, *verb, "--no-block", "docker.service"])
     end = time.monotonic() + module.params["timeout"]
     swarm = None
     while time.monotonic() < end:

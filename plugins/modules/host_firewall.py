@@ -63,6 +63,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands
 from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import REMOVAL, TABLE
 
 RUN = Path("/run/monsterstack-swarm-firewall")
@@ -79,7 +80,7 @@ def text_of(path: Path) -> str | None:
 
 def call(module: AnsibleModule, *words: str) -> None:
     """Run a program that must succeed."""
-    rc, out, err = module.run_command([module.get_bin_path(words[0], True), *words[1:]])
+    rc, out, err = commands.run([module.get_bin_path(words[0], True), *words[1:]])
     if rc:
         module.fail_json(msg=f"{' '.join(words)}: {(err or out).strip()}")
 
@@ -87,14 +88,14 @@ def call(module: AnsibleModule, *words: str) -> None:
 def disarm(module: AnsibleModule) -> None:
     """Stop the timer. There may be none, and a service that failed keeps its name until reset."""
     systemctl = module.get_bin_path("systemctl", True)
-    module.run_command([systemctl, "stop", f"{REVERT}.timer"])
-    module.run_command([systemctl, "reset-failed", f"{REVERT}.service"])
+    commands.run([systemctl, "stop", f"{REVERT}.timer"])
+    commands.run([systemctl, "reset-failed", f"{REVERT}.service"])
 
 
 def arm(module: AnsibleModule, rules: str, kept: Path) -> None:
     """Set the timer, then load the rules."""
     nft = module.get_bin_path("nft", True)
-    loaded = module.run_command([nft, "list", "table", *TABLE.split()])[0] == 0
+    loaded = commands.run([nft, "list", "table", *TABLE.split()])[0] == 0
     RUN.mkdir(mode=0o700, exist_ok=True)
     disarm(module)
     # What an interrupted run left armed is no state to go back to: the one before it is.
@@ -148,7 +149,7 @@ def main() -> None:
         module.exit_json(changed=True, reverted=confirm(module, rules, kept))
     before = text_of(kept)
     nft = module.get_bin_path("nft")  # in a dry run it may not be installed yet
-    loaded = bool(nft) and module.run_command([nft, "list", "table", *TABLE.split()])[0] == 0
+    loaded = bool(nft) and commands.run([nft, "list", "table", *TABLE.split()])[0] == 0
     changed = before != rules or not loaded or NEXT.exists()
     if changed and not module.check_mode:
         arm(module, rules, kept)

@@ -232,7 +232,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import host, lock
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands, host, lock
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -335,7 +335,7 @@ def look_at_firewall(module: AnsibleModule) -> dict[str, bool]:
     nft = module.get_bin_path("nft", opt_dirs=["/usr/sbin"])
     if not FIREWALL_UNIT.exists() or not nft:
         return {"loaded": False, "enabled": False}
-    loaded = module.run_command([nft, "list", "table", *TABLE.split()])[0] == 0
+    loaded = commands.run([nft, "list", "table", *TABLE.split()])[0] == 0
     wants = Path("/etc/systemd/system/multi-user.target.wants", FIREWALL_UNIT.name)
     return {"loaded": loaded, "enabled": wants.exists()}
 
@@ -363,7 +363,7 @@ def unit_of_engine(module: AnsibleModule) -> dict[str, str]:
         return {}
     wanted = "ActiveState,SubState,Result,UnitFileState,FragmentPath,DropInPaths"
     command = [systemctl, "show", "docker.service", f"--property={wanted}"]
-    return host.parse_unit(module.run_command(command)[1])
+    return host.parse_unit(commands.run(command)[1])
 
 
 def journal_of_engine(module: AnsibleModule) -> list[str]:
@@ -372,7 +372,7 @@ def journal_of_engine(module: AnsibleModule) -> list[str]:
     if not journalctl:
         return []
     command = [journalctl, "_SYSTEMD_UNIT=docker.service", "--boot", "--no-pager", "--output=cat"]
-    return host.journal_lines(module.run_command([*command, "--lines=12"])[1])
+    return host.journal_lines(commands.run([*command, "--lines=12"])[1])
 
 
 def volumes_of_engine(data_root: str) -> list[str] | None:
@@ -469,8 +469,8 @@ def main() -> None:
     )
     owners = processes_by_socket()
     ip = module.get_bin_path("ip", opt_dirs=["/usr/sbin", "/sbin"])
-    rc, addresses, _err = module.run_command([ip, "-j", "addr"]) if ip else (1, "", "")
-    routes_rc, routes, _err = module.run_command([ip, "-j", "route"]) if ip else (1, "", "")
+    rc, addresses, _err = commands.run([ip, "-j", "addr"]) if ip else (1, "", "")
+    routes_rc, routes, _err = commands.run([ip, "-j", "route"]) if ip else (1, "", "")
     os_facts = host.parse_os_release(read("/etc/os-release") or "")
     engine = look_at_engine(module)
     listening_tcp, connection = listening("tcp", owners), ssh_connection()

@@ -151,7 +151,7 @@ from typing import IO, Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import quorum
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands, quorum
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
     Engine,
@@ -237,9 +237,9 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def systemctl(module: AnsibleModule, *words: str) -> None:
+def systemctl(*words: str) -> None:
     """Start or stop the engine."""
-    code, _out, problem = module.run_command(["systemctl", *words])
+    code, _out, problem = commands.run(["systemctl", *words])
     if code:
         raise ArchiveError(f"systemctl {' '.join(words)} failed: {problem.strip()}")
 
@@ -263,17 +263,17 @@ def end_tidily(number: int, _frame: Any) -> NoReturn:
 
 
 @contextlib.contextmanager
-def engine_stopped(module: AnsibleModule, engine: Engine) -> Iterator[dict[str, float]]:
+def engine_stopped(engine: Engine) -> Iterator[dict[str, float]]:
     """The engine stands still inside, and runs afterwards whatever happened there."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, end_tidily)
     took: dict[str, float] = {}
     began = time.monotonic()
     try:
-        systemctl(module, "stop", *UNITS)
+        systemctl("stop", *UNITS)
         yield took
     finally:
-        systemctl(module, "start", *UNITS)
+        systemctl("start", *UNITS)
         wait_for_engine(engine)
         took["stopped_seconds"] = round(time.monotonic() - began, 1)
 
@@ -385,7 +385,7 @@ class Node:
             source = self.root() / "swarm"
             if not self.module.params["without_quorum"]:
                 self.refuse_away()
-            with engine_stopped(self.module, self.engine) as took:
+            with engine_stopped(self.engine) as took:
                 packed = pack(source, self.folder / SWARM_FILE)
             result["swarm"] = {**packed, **took}
         return result
@@ -438,7 +438,7 @@ class Node:
                 shutil.rmtree(fresh)
             fresh.mkdir(mode=0o700)
             unpack(Path(files[self.module.params["swarm_file"]]), fresh)
-            with engine_stopped(self.module, self.engine) as took:
+            with engine_stopped(self.engine) as took:
                 if target.exists():
                     shutil.rmtree(target)
                 fresh.rename(target)

@@ -261,7 +261,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils import compose, release, verdict
+from ansible_collections.monsterstack.swarm.plugins.module_utils import (
+    commands,
+    compose,
+    release,
+    verdict,
+)
 from ansible_collections.monsterstack.swarm.plugins.module_utils.compose import ComposeError
 from ansible_collections.monsterstack.swarm.plugins.module_utils.engine import (
     ENGINE_OPTIONS,
@@ -283,7 +288,7 @@ def config_name(stack: str, number: int) -> str:
 def normalise(module: AnsibleModule, stack: str, text: str) -> dict[str, Any]:
     """A compose file as this host's own client understands it; ends the module if it does not."""
     command = [module.get_bin_path("docker", required=True), "stack", "config", "-c", "-"]
-    rc, output, error = module.run_command(command, data=text)
+    rc, output, error = commands.run(command, text)
     if rc:
         problem = " ".join(error.split())
         module.fail_json(msg=f"the compose file of the stack {stack} is not valid: {problem}")

@@ -125,11 +125,25 @@ def test_a_leader_that_changes_is_waited_for(tmp_path: Path) -> None:
     assert recorded(done) == ["converged"]
 
 
+LOST = "Expecting value: line 1 column 1 (char 0)"
+
+
 @pytest.mark.fault("A9")
 @pytest.mark.parametrize("times", [1, 7])
-def test_a_module_that_failed_is_no_word_of_swarm(tmp_path: Path, times: int) -> None:
-    """Seen on a machine: the client's answer was lost after Swarm had taken all of it."""
-    lost = {"failed": True, "msg": "Module failed: Expecting value: line 1 column 1 (char 0)"}
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"msg": f"Module failed: {LOST}"},
+        {"msg": f"Error while parsing JSON output: {LOST}", "rc": 0, "stdout": "", "stderr": ""},
+        {"msg": "docker stack deploy failed", "rc": 1, "stdout": "", "stderr": ""},
+    ],
+    ids=["after all was taken", "before anything was sent", "of a failure"],
+)
+def test_a_module_that_failed_is_no_word_of_swarm(
+    tmp_path: Path, answer: dict[str, Any], times: int
+) -> None:
+    """Seen on machines, the first two: what the client printed was lost."""
+    lost = {"failed": True, **answer}
     answers: list[Any] = [({}, lost)] * times + [({}, {})]
     done = released(tmp_path, {"community.docker.docker_stack": answers})
     assert (done.code == 0) == (times == 1), done.output

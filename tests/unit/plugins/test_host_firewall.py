@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,14 +16,17 @@ pytestmark = pytest.mark.fault("A5")
 class Host:
     """A module on a host: notes the programs that it starts, and moves files."""
 
+    last: ClassVar[Host]
+
     def __init__(self, loaded: bool) -> None:
         self.params, self.loaded = {"revert_after": 45}, loaded
         self.said: list[list[str]] = []
+        Host.last = self
 
     def get_bin_path(self, name: str, _required: bool = False) -> str:
         return name
 
-    def run_command(self, words: list[str]) -> tuple[int, str, str]:
+    def run(self, words: list[str]) -> tuple[int, str, str]:
         self.said.append(words)
         return (0 if words[:2] != ["nft", "list"] or self.loaded else 1), "", ""
 
@@ -49,6 +52,7 @@ class Host:
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file for the next boot; what is between two states lies beside it."""
     monkeypatch.setattr(host_firewall, "RUN", tmp_path / "run")
+    monkeypatch.setattr(host_firewall.commands, "run", lambda words: Host.last.run(words))
     for name in ("NEXT", "PREVIOUS", "REVERTED"):
         monkeypatch.setattr(host_firewall, name, tmp_path / "run" / f"{name.lower()}.nft")
     return tmp_path / "kept.nft"

@@ -294,10 +294,10 @@ def test_the_state_of_a_swarm_is_not_overwritten(
 
 def test_the_engine_is_started_again_after_a_failed_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(node_archive, "systemctl", lambda _module, *words: said.append(words[0]))
+    monkeypatch.setattr(node_archive, "systemctl", lambda *words: said.append(words[0]))
     monkeypatch.setattr(node_archive, "wait_for_engine", lambda _engine: said.append("answers"))
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    with pytest.raises(OSError, match="full"), node_archive.engine_stopped(None, None):  # type: ignore[arg-type]
+    with pytest.raises(OSError, match="full"), node_archive.engine_stopped(None):  # type: ignore[arg-type]
         raise OSError("full")
     assert said == ["stop", "start", "answers"]
 
@@ -347,7 +347,7 @@ def test_quorum_is_asked_for_again_before_the_engine_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(node_archive, "systemctl", lambda _module, *words: said.append(words[0]))
+    monkeypatch.setattr(node_archive, "systemctl", lambda *words: said.append(words[0]))
     monkeypatch.setattr(node_archive, "wait_for_engine", lambda _engine: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     (tmp_path / "swarm").mkdir()
