@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import REMOVAL
+from ansible_collections.monsterstack.swarm.plugins.module_utils import commands
 from ansible_collections.monsterstack.swarm.plugins.modules import host_firewall
 
 pytestmark = pytest.mark.fault("A5")
@@ -52,7 +53,7 @@ class Host:
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file for the next boot; what is between two states lies beside it."""
     monkeypatch.setattr(host_firewall, "RUN", tmp_path / "run")
-    monkeypatch.setattr(host_firewall.commands, "run", lambda words: Host.last.run(words))
+    monkeypatch.setattr(commands, "run", lambda words: Host.last.run(words))
     for name in ("NEXT", "PREVIOUS", "REVERTED"):
         monkeypatch.setattr(host_firewall, name, tmp_path / "run" / f"{name.lower()}.nft")
     return tmp_path / "kept.nft"
