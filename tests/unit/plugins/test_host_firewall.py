@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import REMOVAL
 from ansible_collections.monsterstack.swarm.plugins.module_utils import commands
+from ansible_collections.monsterstack.swarm.plugins.module_utils.firewall import REMOVAL
 from ansible_collections.monsterstack.swarm.plugins.modules import host_firewall
 
 pytestmark = pytest.mark.fault("A5")
