@@ -824,7 +824,8 @@ def check_capacity(
     unheld = {label: names for label, names in pins.items() if label not in away}
     nodes = place_pins(free_nodes(hosts, stack), hosts, unheld)
     has_workers = any(host.group == "workers" for host in hosts)
-    return check_room(compose, nodes, has_workers, away) if nodes else []
+    silent = [host.name for host in hosts if not host.info]
+    return check_room(compose, nodes, has_workers, away, silent) if nodes else []
 
 
 def label_holders(hosts: Sequence[InventoryHost]) -> dict[str, list[str]]:
@@ -849,13 +850,15 @@ def check_room(
     nodes: Sequence[Node],
     has_workers: bool,
     away: Mapping[str, Sequence[str]] | None = None,
+    silent: Sequence[str] = (),
 ) -> list[Finding]:
-    """The same for nodes whose free resources are known; `away` is as in `label_holders`."""
+    """The same for nodes whose free resources are known; `away` is as in `label_holders`, and
+    `silent` are the hosts that might have room, too, and did not answer."""
     checked, findings = _demands_on(compose, nodes, has_workers, away)
     by_name = {demand.service: demand for demand in checked}
     shortages = fit(checked, nodes)
     for shortage in shortages:
-        findings.append(_lack(by_name[shortage.service], shortage, nodes))
+        findings.append(_lack(by_name[shortage.service], shortage, nodes, silent))
     if shortages:
         return findings
     for service in compose.services.values():
@@ -936,8 +939,12 @@ def _demands_on(
     return checked, findings
 
 
-def _lack(demand: Demand, shortage: Shortage, nodes: Sequence[Node]) -> Finding:
+def _lack(
+    demand: Demand, shortage: Shortage, nodes: Sequence[Node], silent: Sequence[str]
+) -> Finding:
     where = f"service {demand.service}"
+    unheard = f"; {', '.join(silent)} did not answer, so nothing there counts" if silent else ""
+    bring = "Bring back what did not answer (doctor.yml says what is wrong)"
     rules = " and ".join(str(constraint) for constraint in demand.constraints)
     if not shortage.reasons:
         text = f"no node that takes tasks meets {rules}" if rules else "no node takes tasks"
@@ -952,11 +959,14 @@ def _lack(demand: Demand, shortage: Shortage, nodes: Sequence[Node]) -> Finding:
                 "run site.yml."
             )
             return error(where, text, remedy)
+        # Whoever gave another node that role or label would move work, or data, for a node that is
+        # only switched off.
         remedy = "Correct the constraint, or give a node that label or role."
-        return error(where, text, remedy)
+        return error(where, text + unheard, f"{bring}, or add a node." if silent else remedy)
     each = f"{demand.cpus:g} CPU and {mebibytes(demand.memory)}"
     text = (
         f"{shortage.wanted} tasks reserve {each} each, and only {shortage.placed} find room"
         f"{f' where {rules}' if rules else ''} ({'; '.join(shortage.reasons)})"
     )
-    return error(where, text, "Lower its reservations or replicas, or add a node.")
+    remedy = "Lower its reservations or replicas, or add a node."
+    return error(where, text + unheard, f"{bring}. Else: {remedy.lower()}" if silent else remedy)

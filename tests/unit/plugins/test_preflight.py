@@ -867,6 +867,23 @@ def test_the_label_of_a_node_that_is_down_stays_there(pins: dict[str, list[str]]
     assert "Leave the label where it is" in finding
 
 
+@pytest.mark.fault("A11")
+@pytest.mark.parametrize(
+    ("rules", "cpus"),
+    [({"constraints": ["node.role == worker"]}, "0.1"), ({}, "99")],
+    ids=["no place", "no room"],
+)
+def test_who_did_not_answer_is_named_before_anything_is_changed_for_it(
+    rules: dict[str, Any], cpus: str
+) -> None:
+    """Seen with both workers switched off: it advised to give another node the role worker."""
+    web = stack(web=service(1, cpus, "1M", **rules))
+    (finding,) = texts(preflight.check_capacity(web, [seen("m1"), host("w1")], "shop", {}))
+    assert "w1 did not answer, so nothing there counts" in finding
+    assert "Bring back what did not answer (doctor.yml says what is wrong)" in finding
+    assert "give a node that" not in finding
+
+
 OVERRIDES: dict[str, tuple[Any, list[str]]] = {
     "nothing": ({}, []),
     "right": ({"port": 80, "page": {"replicas": 2}}, []),
