@@ -15,6 +15,7 @@ from ansible_collections.monsterstack.swarm.plugins.module_utils.addresses impor
     with_port,
 )
 from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
+from ansible_collections.monsterstack.swarm.plugins.module_utils.summary import inventory_labels
 from ansible_collections.monsterstack.swarm.plugins.module_utils.wire import CLUSTER_PORT
 
 Nodes = Mapping[str, Mapping[str, Any]]
@@ -30,6 +31,7 @@ class Host:
     group: str
     address: str
     info: Mapping[str, Any] | None
+    labels: Mapping[str, str] = field(default_factory=dict)  # what the inventory gives it
 
     @property
     def swarm(self) -> Mapping[str, Any]:
@@ -150,6 +152,7 @@ def inventory_hosts(variables: Mapping[str, Any], args: Mapping[str, Any]) -> li
             group=group,
             address=swarm_address(name, hostvars[name], info) or reached_at(name, hostvars[name]),
             info=info if "swarm" in info else None,
+            labels=inventory_labels(hostvars[name]),
         )
         for group in ("managers", "workers")
         for name in (variables["groups"].get(group, []) if args[group] is None else args[group])
@@ -307,6 +310,7 @@ def _machine(host: Host, lost: bool) -> pins.Machine:
         why="" if volumes is not None else why,
         lost=lost and host.info is None,
         answers=host.info is not None,
+        chosen=[label for label, value in host.labels.items() if value == "true"],
     )
 
 

@@ -130,7 +130,8 @@ def place_pins(
     """The same with each pin's label on one node: where it is, else on the first that may have it.
 
     A pin stays on a node that carries it even when that node is Down or no longer named: what is
-    stored there must not be parted from its task by an edit of an inventory.
+    stored there must not be parted from its task by an edit of an inventory. Before any node has
+    it, labels that the inventory gives a node come first.
     """
     holders = {
         label: node["ID"]
@@ -138,6 +139,10 @@ def place_pins(
         for label, value in ((node.get("Spec") or {}).get("Labels") or {}).items()
         if value == "true"
     }
+    for one, node in zip(desired, found, strict=True):
+        for label, value in one.labels.items():
+            if value == "true":
+                holders.setdefault(label, node["ID"] if node else one.name)
     placed: list[Desired] = []
     for one, node in zip(desired, found, strict=True):
         own = node["ID"] if node else one.name

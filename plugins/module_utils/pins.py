@@ -22,7 +22,7 @@ class Machine:
     `node_id` is its node ("" for none). `volumes` are the names of those on its disk, None where
     nobody looked; `why` says why not, and `lost` that the operator has given the machine up.
     `answers`: it is reached, so it cannot be given up. `unlisted`: only its earlier node is known,
-    and the machine may have another one now.
+    and the machine may have another one now. `chosen`: the labels that the inventory gives it.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Machine:
     lost: bool = False
     answers: bool = False
     unlisted: bool = False
+    chosen: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,24 @@ def lost_pins(
 ) -> list[LostPin]:
     """The pins that no node carries any more.
 
-    A label that nobody is bound to is new: it may go anywhere.
+    A label that nobody is bound to is new: it may go anywhere. One that the inventory gives to the
+    machine that has the data is on its way there.
     """
+    listed = {node["id"] for node in nodes}
     return [
-        _lost_pin(label, bound[label], _with_nodes(machines, nodes, bound[label]))
+        _lost_pin(label, bound[label], _with_nodes(machines, nodes, bound[label]), listed)
         for label in sorted(set(named) & set(bound))
-        if not holders(label, nodes)
+        if not holders(label, nodes) and not _returns(label, bound[label], machines)
     ]
+
+
+def _returns(label: str, entry: Mapping[str, Sequence[str]], machines: Sequence[Machine]) -> bool:
+    """Whether the inventory gives the label to a machine that has what it stands for."""
+    return any(
+        label in one.chosen
+        and (not entry["volumes"] or set(one.volumes or ()) & set(entry["volumes"]))
+        for one in machines
+    )
 
 
 def _with_nodes(
@@ -105,23 +117,46 @@ def _with_nodes(
     return found
 
 
-def _lost_pin(label: str, entry: Mapping[str, Sequence[str]], machines: list[Machine]) -> LostPin:
+def _lost_pin(
+    label: str,
+    entry: Mapping[str, Sequence[str]],
+    machines: list[Machine],
+    listed: Collection[str],
+) -> LostPin:
     stored = " or ".join(entry["volumes"])
-    why, proven = _why_lost(label, stored, entry, machines)
+    why, proven = _why_lost(label, stored, entry, machines, listed)
     services = ", ".join(entry["services"])
     text = f"no node carries the label {label} any more, and {services} may run only where it is"
     return LostPin(label, f"{text}, where the data are. {why}", proven)
 
 
+def _give_back(label: str, machine: Machine | None, listed: Collection[str]) -> str:
+    """How a machine, or the one that the reader chooses, gets a label back: Swarm can give it to
+    its own nodes alone."""
+    if machine and machine.node_id not in listed:
+        return (
+            f"the entry node_labels: {{{label}: 'true'}} for {machine.name} in the inventory, and "
+            "run this again"
+        )
+    return (
+        f"'docker node update --label-add {label}=true {machine.name if machine else 'NODE'}' on a "
+        "manager"
+    )
+
+
 def _why_lost(
-    label: str, stored: str, entry: Mapping[str, Sequence[str]], machines: list[Machine]
+    label: str,
+    stored: str,
+    entry: Mapping[str, Sequence[str]],
+    machines: list[Machine],
+    listed: Collection[str],
 ) -> tuple[str, bool]:
     """(what is known of the data and what to do, whether they are proven to be gone).
 
     A volume of an earlier time may be on every node that the service ever ran on, so that the last
     one counts.
     """
-    back = f"'docker node update --label-add {label}=true NODE' on a manager"
+    back = _give_back(label, None, listed)
     by_id = {one.node_id: one for one in machines if one.node_id}
     last = by_id[entry["nodes"][0]] if entry.get("nodes") else None
     ran = f"It ran last on {last.name}. " if last else ""
@@ -134,14 +169,14 @@ def _why_lost(
     names = ", ".join(sorted(one.name for one in have))
     unseen = [one for one in machines if one.volumes is None and not one.lost]
     if last in have or (len(have) == 1 and not last and not unseen):
-        name = last.name if last in have and last else names
-        back = back.replace("NODE", name)
-        return f"{name} has {stored}: give the label back with {back}.", False
+        one = last if last in have and last else have[0]
+        back = _give_back(label, one, listed)
+        return f"{one.name} has {stored}: give the label back with {back}.", False
     if unseen and (last in unseen or not have):
         why = "; ".join(f"{one.name}: {one.why}" for one in unseen)
         older = f"{names} may have older data. " if have else ""
         if have and last and last.unlisted:
-            again = back.replace("NODE", names) if len(have) == 1 else back
+            again = _give_back(label, have[0], listed) if len(have) == 1 else back
             older = (
                 f"{stored} is on {names}: a machine that joined again has a new id, so if that "
                 f"is where the service ran last, give the label back with {again}. If not: "

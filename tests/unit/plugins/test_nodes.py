@@ -99,6 +99,19 @@ PINS: dict[str, tuple[dict[str, dict[str, str]], str, str]] = {
 }
 
 
+@pytest.mark.fault("A11")
+@pytest.mark.parametrize(("held", "has"), [({}, "c"), ({"b": {"redis": "true"}}, "bc")])
+def test_the_inventory_chooses_the_first_node_of_a_pin(
+    held: dict[str, dict[str, str]], has: str
+) -> None:
+    """One that would put it on a second node is refused by preflight."""
+    nodes = [{"ID": name, "Spec": {"Labels": held.get(name, {})}} for name in "abc"]
+    labels = {"c": {"redis": "true"}}
+    desired = [Desired(name, None, labels.get(name, {}), None, ["redis"]) for name in "abc"]
+    placed = place_pins(desired, nodes, nodes)
+    assert [one.name for one in placed if one.labels.get("redis") == "true"] == list(has)
+
+
 @pytest.mark.parametrize(("labels", "may", "has"), PINS.values(), ids=PINS)
 def test_place_pins(labels: dict[str, dict[str, str]], may: str, has: str) -> None:
     nodes = [{"ID": name, "Spec": {"Labels": labels.get(name, {})}} for name in "abc"]

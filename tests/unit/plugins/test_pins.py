@@ -161,17 +161,20 @@ def plan(
     ran_on: tuple[str, ...] = (),
     away: tuple[str, ...] = (),
     unmounted: tuple[str, ...] = (),
+    outside: tuple[str, ...] = (),
+    chosen: str = "",
 ) -> Plan:
     """The plan for m1, w1 and w2 with these labels, services and volumes.
 
     `ran_on` are the nodes of the services' tasks, the last one first. `away` are hosts
-    that cannot be reached and that the swarm calls down.
+    that cannot be reached and that the swarm calls down, `outside` those that left it. `chosen` is
+    the host to which the inventory gives the pin.
     """
     made = [machine(name, "manager" if name[0] == "m" else "worker", **labels.get(name, {}))
             for name in ("m1", "w1", "w2")]  # fmt: skip
     for one, node in made:
         node["Status"]["State"] = "down" if one.name in away else "ready"
-    listed = [host.summarise_node(node) for _host, node in made]
+    listed = [host.summarise_node(node) for one, node in made if one.name not in outside]
     tasks = [
         {"ServiceID": "s1", "NodeID": node_id, "CreatedAt": f"2026-11-27T10:00:0{at}Z"}
         for at, node_id in enumerate(reversed(ran_on))
@@ -183,7 +186,18 @@ def plan(
         if one.name == "m1":
             info["swarm"]["nodes"] = listed
             info["bound_labels"] = host.bound_labels(services, tasks)
-    seen = [replace(one, info=None) if one.name in away else one for one, _node in made]
+        if one.name in outside:
+            left = {"LocalNodeState": "inactive", "NodeID": "", "ControlAvailable": False}
+            info["swarm"] = host.summarise_swarm({"Swarm": {**left, "Cluster": None}}, {}, "")
+    given = {"monsterstack.redis": "true"}
+    seen = [
+        replace(
+            one,
+            info=None if one.name in away else one.info,
+            labels=given if one.name == chosen else {},
+        )
+        for one, _node in made
+    ]
     return make_plan(seen, wishes)
 
 
@@ -353,6 +367,21 @@ def test_a_machine_that_joined_again_is_not_said_to_be_older() -> None:
     given: dict[str, Any] = {"services": [REDIS], "volumes": {"w2": VOLUME}}
     (error,) = plan(PIN, {}, ran_on=("gone1",), **given).errors
     assert "older" not in error
+
+
+@pytest.mark.fault("A11", "point2")
+@pytest.mark.parametrize("ran_on", [("gone1",), ()], ids=["its earlier node", "nobody remembers"])
+def test_a_machine_that_left_the_swarm_gets_its_label_back(ran_on: tuple[str, ...]) -> None:
+    """Seen: it was to get the label from Swarm, which refuses it for a machine that has not joined,
+    and the run that lets it join was refused for want of the label."""
+    given: dict[str, Any] = {"services": [REDIS], "ran_on": ran_on, "outside": ("w1",)}
+    (error,) = plan(PIN, {}, volumes={"w1": VOLUME}, **given).errors
+    assert "the entry node_labels: {monsterstack.redis: 'true'} for w1 in the inventory" in error
+    assert "docker node update --label-add monsterstack.redis=true w1" not in error
+    assert plan(PIN, {}, volumes={"w1": VOLUME}, chosen="w1", **given).errors == []
+    # The label alone proves nothing: without the data there it is asked for as before.
+    assert plan(PIN, {}, chosen="w1", **given).errors
+    assert plan(PIN, {}, volumes={"w1": VOLUME}, chosen="w2", **given).errors == [error]
 
 
 GIVE_UP = re.compile(r"playbooks/node_remove\.yml -e node=(\S+) -e dead=true\.")
