@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.placement import (
     Constraint,
     Demand,
@@ -123,6 +124,37 @@ def only_here(service: Api, node: Api, nodes: Sequence[Api]) -> bool:
     here = node_from_api(node)
     fits = all(satisfies(here, constraint) for constraint in constraints_of(service))
     return fits and not places(service, others)
+
+
+def away(service: Api, node: Api, nodes: Sequence[Api]) -> list[str]:
+    """The other nodes that may have a service and take nothing now: down, or worked on.
+
+    A node that somebody drained for good is no such place.
+    """
+    back = [
+        replace(node_from_api(other), available=True)
+        for other in nodes
+        if other["ID"] != node["ID"]
+        and (
+            other["Status"]["State"] != "ready"
+            or MAINTENANCE in (other["Spec"].get("Labels") or {})
+        )
+    ]
+    return [one.name for one in eligible(back, constraints_of(service))]
+
+
+def without_place(moves: Sequence[Move], snapshot: Snapshot, node: Api) -> list[str]:
+    """What would be down as long as this node, only because others are away."""
+    found: list[str] = []
+    stay = {move.service_id for move in moves if move.how == "stays"}
+    for service in snapshot.services:
+        names = away(service, node, snapshot.nodes) if service["ID"] in stay else []
+        if names:
+            found.append(
+                f"{name_of(service)} would be down as long as this node: {', '.join(names)} may "
+                "have it, too, and takes no tasks now"
+            )
+    return found
 
 
 def plan_moves(snapshot: Snapshot, node: Api) -> list[Move]:

@@ -159,6 +159,7 @@ def drained(module: AnsibleModule, engine: Engine, node: dict[str, Any]) -> dict
     moved = [move.service for move in moves if move.how in ("roll", "drain")]
     here = {move.service_id for move in moves}
     problems = [one for s in snapshot.services if s["ID"] in here for one in drain.unread(s)]
+    problems += drain.without_place(moves, snapshot, node)
     problems += drain.without_room(snapshot.services, snapshot.nodes, node)
     # What is not whole before is not asked for a settling time.
     problems += drain.not_whole(moved, snapshot, settle=0)

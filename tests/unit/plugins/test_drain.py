@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.monsterstack.swarm.plugins.module_utils import drain
+from ansible_collections.monsterstack.swarm.plugins.module_utils.nodes import MAINTENANCE
 from ansible_collections.monsterstack.swarm.plugins.module_utils.verdict import Snapshot
 
 MIB = 2**20
@@ -112,6 +113,32 @@ def test_moves(one: dict[str, Any], its_tasks: list[Any], how: str | None) -> No
     moves = drain.plan_moves(snapshot([one], its_tasks, nodes), w1)
     assert [move.how for move in moves] == ([how] if how else [])
     assert all(str(move).startswith("s: ") for move in moves)
+
+
+# Each row: how another node is, and whether it is a place that is missed.
+AWAY: dict[str, tuple[dict[str, Any], bool]] = {
+    "down": ({"Status": {"State": "down"}}, True),
+    "worked on": ({"Spec": {"Availability": "pause", "Labels": {MAINTENANCE: "active"}}}, True),
+    "drained for good": ({"Spec": {"Availability": "drain", "Labels": {}}}, False),
+}
+
+
+@pytest.mark.fault("A1")
+@pytest.mark.parametrize(("how", "missed"), AWAY.values(), ids=AWAY)
+def test_a_node_is_not_drained_while_the_only_other_place_is_away(
+    how: dict[str, Any], missed: bool
+) -> None:
+    """Seen: a hung worker, and the other one was rebooted; the page was down with it."""
+    w1, w2 = node("w1"), node("w2")
+    for part, values in how.items():
+        w2[part] = {**w2[part], **values}
+    nodes = [node("m1", availability="drain"), w1, w2]
+    web, pinned = service("web", 2), service("pinned", constraints=("node.id == w1",))
+    seen = snapshot([web, pinned], [*tasks("web", "w1", "w1"), *tasks("pinned", "w1")], nodes)
+    moves = drain.plan_moves(seen, w1)
+    assert [move.how for move in moves] == ["stays", "stays"]
+    said = ["web would be down as long as this node: w2 may have it, too, and takes no tasks now"]
+    assert drain.without_place(moves, seen, w1) == (said if missed else [])
 
 
 # None of these fits a node, or nobody knows which.
