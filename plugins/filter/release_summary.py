@@ -53,6 +53,10 @@ options:
   scale:
     description: Replicas that scale.yml set, as P(monsterstack.swarm.kept_scale#filter) has them.
     type: dict
+  dry:
+    description: Whether this is a dry run, of which no line may say that something was released.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

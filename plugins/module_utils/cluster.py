@@ -441,13 +441,42 @@ def _nodes_of(host: Host, hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[s
     own: str = host.swarm.get("node_id") or ""
     if not host.fresh and own in nodes:
         return [nodes[own]]
-    taken = {other.swarm.get("node_id") for other in hosts if not other.fresh}
-    free = [node for node_id, node in nodes.items() if node_id not in taken]
+    free = _free(hosts, nodes)
+    if _mistaken(host, hosts, free):
+        return []
     # Nobody knows what a machine that does not answer calls itself.
     hostname = (host.info or {}).get("hostname", host.name)
     return [node for node in free if node["hostname"] == hostname] or [
         node for node in free if node.get("addr") == host.address
     ]
+
+
+def _free(hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[str, Any]]:
+    """The nodes that no machine says to be."""
+    taken = {other.swarm.get("node_id") for other in hosts if not other.fresh}
+    return [node for node_id, node in nodes.items() if node_id not in taken]
+
+
+def _mistaken(host: Host, hosts: Sequence[Host], free: Sequence[Mapping[str, Any]]) -> str:
+    """Why nobody knows which node a silent host is: its name and its address are two nodes', or its
+    name is that of a node at another host's address. Taken by its name, a machine that nobody has
+    given up would go."""
+    named = [node for node in free if node["hostname"] == host.name]
+    there = [node for node in free if node.get("addr") == host.address]
+    if host.info is not None or not named or any(node in there for node in named):
+        return ""
+    at = str(named[0].get("addr"))
+    others = [other.name for other in hosts if other.address == at]
+    if not there and not others:
+        return ""
+    whose = f", which the inventory calls {others[0]}" if others else ""
+    own = f", where the swarm has {there[0]['hostname']}" if there else ""
+    return (
+        f"{host.name} does not answer, and nobody knows which node it is: the swarm's node "
+        f"{host.name} is at {at}{whose}, and the inventory has {host.name} at {host.address}{own}. "
+        "Give the hosts in the inventory the names that the swarm has for these addresses "
+        "('docker node ls' and 'docker node inspect' on a manager), and run this again."
+    )
 
 
 def _plan_removals(
@@ -470,6 +499,9 @@ def _plan_removals(
             if problem := _refuse_name(name, called, found):
                 plan.errors.append(problem)
                 continue
+        if host and (why := _mistaken(host, hosts, _free(hosts, nodes))):
+            plan.errors.append(why)
+            continue
         if not found and not (name in former and wishes.dead):
             unknown = [
                 node["hostname"]
@@ -496,7 +528,8 @@ def _plan_removals(
             if problem:
                 plan.errors.append(problem)
             entry = {"name": name, "id": node["id"], "role": node["role"], "alive": alive}
-            plan.remove.append(entry)
+            place = f"{node['hostname']} at {node.get('addr') or 'no address'}"
+            plan.remove.append({**entry, "called": place})
     if plan.primary in wishes.remove:
         plan.errors.append(
             f"{plan.primary} is the only manager that answers, and nothing can be done without one."

@@ -147,8 +147,10 @@ def release_summary(
     cluster: Mapping[str, bool],
     scale: Mapping[str, Mapping[str, int]] | None = None,
     info_variable: str = "__host_info",
+    dry: bool = False,
 ) -> list[str]:
-    """The last lines of a run: services with places and digests, addresses, what was kept."""
+    """The last lines of a run: services with places and digests, addresses, what was kept. Of a dry
+    run they are those of what runs."""
     zones: dict[str, str] = {}
     addresses: list[str] = []
     for name in nodes:
@@ -157,6 +159,10 @@ def release_summary(
         zones[info.get("hostname") or name] = inventory_labels(host).get("zone", "")
         addresses.append(reached_at(name, host))
     lines = [f"stack {stack}, release {tag}: {result['verdict']} ({_changes(running, tag, asked)})"]
+    if dry:
+        runs = (running.get("current") or {}).get("tag")
+        now = f"the release {runs} runs as before" if runs else "no release runs"
+        lines = [f"stack {stack}, release {tag}: a dry run changed nothing, {now}"]
     for name, service in sorted(result["services"].items()):
         digest = str(service.get("digest") or "")[:19]
         lines.append(

@@ -157,7 +157,9 @@ replace:
   type: list
   elements: dict
 remove:
-  description: Nodes to be removed, with C(name), C(id), C(role), and C(alive) if it can be drained.
+  description:
+    - Nodes to be removed, with C(name), C(id), C(role), C(called) (host name and address in the
+      swarm), and C(alive) if it can be drained.
   returned: always
   type: list
   elements: dict

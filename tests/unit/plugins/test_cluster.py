@@ -387,7 +387,15 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         all_of(FIVE),
         Wishes(remove=["w2"]),
         {
-            "remove": [{"name": "w2", "id": "id-w2", "role": "worker", "alive": True}],
+            "remove": [
+                {
+                    "name": "w2",
+                    "id": "id-w2",
+                    "role": "worker",
+                    "alive": True,
+                    "called": "w2 at 10.0.0.2",
+                }
+            ],
             "already": ["m1", "m2", "m3", "w1"],
         },
     ),
@@ -396,23 +404,61 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         Wishes(remove=["m1"]),
         {
             "primary": "m2",
-            "remove": [{"name": "m1", "id": "id-m1", "role": "manager", "alive": True}],
+            "remove": [
+                {
+                    "name": "m1",
+                    "id": "id-m1",
+                    "role": "manager",
+                    "alive": True,
+                    "called": "m1 at 10.0.0.1",
+                }
+            ],
         },
     ),
     "a dead manager is removed": (
         all_of([M1, M2, LOST_M3], m3=host("m3", reached=False)),
         Wishes(remove=["m3"], dead=True),
-        {"remove": [{"name": "m3", "id": "id-m3", "role": "manager", "alive": False}]},
+        {
+            "remove": [
+                {
+                    "name": "m3",
+                    "id": "id-m3",
+                    "role": "manager",
+                    "alive": False,
+                    "called": "m3 at 10.0.0.3",
+                }
+            ]
+        },
     ),
     "a dead node that the inventory has forgotten": (
         all_of([M1, node("x9", status="down")])[:1],
         Wishes(remove=["x9"], dead=True),
-        {"remove": [{"name": "x9", "id": "id-x9", "role": "worker", "alive": False}]},
+        {
+            "remove": [
+                {
+                    "name": "x9",
+                    "id": "id-x9",
+                    "role": "worker",
+                    "alive": False,
+                    "called": "x9 at 10.0.0.9",
+                }
+            ]
+        },
     ),
     "a manager that --force-new-cluster left behind": (
         all_of([M1, {**LOST_M3, "reachability": None}])[:1],
         Wishes(remove=["m3"], dead=True),
-        {"remove": [{"name": "m3", "id": "id-m3", "role": "manager", "alive": False}]},
+        {
+            "remove": [
+                {
+                    "name": "m3",
+                    "id": "id-m3",
+                    "role": "manager",
+                    "alive": False,
+                    "called": "m3 at 10.0.0.3",
+                }
+            ]
+        },
     ),
     "a dead node by its address, while another machine calls itself so": (
         [
@@ -421,12 +467,32 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
             replace_facts(host("w5", "A", engine="stopped"), hostname="w7"),
         ],
         Wishes(remove=["w7"], dead=True),
-        {"remove": [{"name": "w7", "id": "id-web-1", "role": "worker", "alive": False}]},
+        {
+            "remove": [
+                {
+                    "name": "w7",
+                    "id": "id-web-1",
+                    "role": "worker",
+                    "alive": False,
+                    "called": "web-1 at 10.0.0.7",
+                }
+            ]
+        },
     ),
     "a dead node that no host of the inventory can be": (
         [host("m1", "A", [M1, {**WEB_1, "addr": "198.51.100.1"}]), host("w7", reached=False)],
         Wishes(remove=["web-1"], dead=True),
-        {"remove": [{"name": "web-1", "id": "id-web-1", "role": "worker", "alive": False}]},
+        {
+            "remove": [
+                {
+                    "name": "web-1",
+                    "id": "id-web-1",
+                    "role": "worker",
+                    "alive": False,
+                    "called": "web-1 at 198.51.100.1",
+                }
+            ]
+        },
     ),
     "it is removed already": (
         [host("m1", "A", [M1]), host("w1")],
@@ -584,6 +650,37 @@ def test_data_are_looked_for_on_the_machine_that_is_another_node_by_now() -> Non
         plan = make_plan([host("m1", "A", nodes), host("w2", "A", volumes=volumes)], wishes)
         assert piece in "".join(plan.errors)
         assert bool(plan.errors) == bool(piece)
+
+
+# Each row: where the inventory has the silent w1 and w2, which the swarm has at 10.0.0.1 and .2.
+CROSSED: dict[str, tuple[str, str, str]] = {
+    "names are crossed": ("10.0.0.2", "10.0.0.1", "at 10.0.0.2, where the swarm has w2"),
+    "its address is another one's": ("198.51.100.1", "10.0.0.1", "which the inventory calls w2"),
+}
+
+
+@pytest.mark.fault("A1", "A11", "point2")
+@pytest.mark.parametrize(("first", "second", "piece"), CROSSED.values(), ids=CROSSED)
+def test_a_machine_that_nobody_gave_up_is_not_removed_by_its_name(
+    first: str, second: str, piece: str
+) -> None:
+    """Seen: the machine with the data went, which the inventory calls w2."""
+    down = [{**W1, "status": "down"}, {**W2, "status": "down"}]
+    silent = [
+        replace(host("w1", reached=False), address=first),
+        replace(host("w2", reached=False), address=second),
+    ]
+    wishes = Wishes(remove=["w1"], dead=True, lose_data=True)
+    manager = replace(host("m1", "A", [M1, *down]), address="10.0.0.11")
+    plan = make_plan([manager, *silent], wishes)
+    (refused,) = plan.errors
+    assert "nobody knows which node it is: the swarm's node w1 is at 10.0.0.1" in refused
+    assert piece in refused
+    assert plan.remove == []
+    # Reached by another address than its node's own, and nobody else is there: as before.
+    outside = [replace(one, address=f"198.51.100.{at}") for at, one in enumerate(silent)]
+    plan = make_plan([manager, *outside], wishes)
+    assert [one["id"] for one in plan.remove] == ["id-w1"]
 
 
 @pytest.mark.fault("A1")

@@ -119,6 +119,18 @@ def test_release_summary_says_what_ended_on_one_node(nodes: list[str], said: boo
     assert (told in lines) == said
 
 
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize(
+    ("current", "text"),
+    [({"tag": "0.9"}, "the release 0.9 runs as before"), (None, "no release runs")],
+)
+def test_a_dry_run_claims_no_release(current: dict[str, str] | None, text: str) -> None:
+    running = {"current": current}
+    lines = release_summary(RESULT, "shop", "1.0", True, running, HOSTS, HOSTS, 80, {}, dry=True)
+    assert lines[0] == f"stack shop, release 1.0: a dry run changed nothing, {text}"
+    assert not any("converged" in line or "changed from" in line for line in lines)
+
+
 def test_release_summary_says_what_one_machine_lacks() -> None:
     cluster = {"workers": False, "zones": False}
     lines = release_summary(RESULT, "shop", "1", False, {}, HOSTS, ["m1"], 80, cluster)
