@@ -160,6 +160,7 @@ READING = frozenset(
         "docker exec cat",
         "docker info",
         "docker inspect",
+        "docker node inspect",
         "docker node ls",
         "docker ps",
         "docker service ls",
