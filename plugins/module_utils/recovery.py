@@ -50,21 +50,28 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
         if host.member and host.cluster_id == chosen.cluster_id and host.name != survivor
     ]
     if _leader(chosen) is None:
-        # Whoever is only stopped has its copy of the Raft log, and perhaps the newer one.
-        startable = [
-            host.name
+        # Whoever only stands still has its copy of the Raft log, and perhaps the newer one.
+        asleep = [
+            host
             for host in hosts
             if host.asleep
             and host.cluster_id == chosen.cluster_id
             and host.swarm.get("role") == "manager"
-            and host.engine.get("state") in ("stopped", "starting")
         ]
+        known = f"by its certificate it is a manager of the swarm {plan.cluster_id}, and"
+        startable = [h.name for h in asleep if h.engine.get("state") in ("stopped", "starting")]
         if startable:
             plan.errors.append(
-                f"{', '.join(startable)} is not lost: by its certificate it is a manager of the "
-                f"swarm {plan.cluster_id}, and only its Docker Engine is stopped. Run site.yml, "
-                "which starts it; a quorum may be back then."
+                f"{', '.join(startable)} is not lost: {known} only its Docker Engine is stopped. "
+                "Run site.yml, which starts it; a quorum may be back then."
             )
+        plan.errors += [
+            f"{host.name} is not lost: {known} {host.engine.get('problem')}. "
+            f"{host.engine.get('remedy')} A quorum may be back then."
+            for host in asleep
+            if host.engine.get("state") in ("hung", "silent")
+        ]
+        if plan.errors:
             return plan
         plan.force = True
         # The certificate is the only witness of a role where no manager answers for it.

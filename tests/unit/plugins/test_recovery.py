@@ -143,7 +143,9 @@ def test_refusal(hosts: list[Host], survivor: str, pieces: list[str]) -> None:
 
 
 @pytest.mark.fault("A1")
-@pytest.mark.parametrize(("engine", "refused"), [("stopped", True), ("failed", False)])
+@pytest.mark.parametrize(
+    ("engine", "refused"), [("stopped", True), ("hung", True), ("failed", False)]
+)
 def test_a_manager_that_is_only_stopped_is_not_lost(engine: str, refused: bool) -> None:
     plan = plan_recovery([host("m1", engine=engine), host("m2"), DEAD3], "m2")
     assert plan.force is not refused
