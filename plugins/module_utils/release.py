@@ -316,7 +316,10 @@ def kept_scale(
     for name, body in settings.items():
         if not isinstance(body, Mapping) or "replicas" not in body:
             continue
-        said = int(body["replicas"])
+        try:
+            said = int(body["replicas"])
+        except (TypeError, ValueError):
+            continue  # the compose file's reader says what is wrong with it, and where
         known = recorded.get(name)
         if name in asked:
             if int(asked[name]) != said:

@@ -123,6 +123,12 @@ REFUSED: dict[str, Row] = {
         {"monsterstack_settings": {"frontend": {"replicas": -1}}},
         ["service frontend, replicas: -1 is no number of 0 or more"],
     ),
+    "replicas in words": (
+        hosts(1),
+        hosts(4),
+        {"monsterstack_settings": {"frontend": {"replicas": "three"}}},
+        ["service frontend, replicas: 'three' is no number"],
+    ),
     "a port that is none": (
         hosts(1),
         hosts(4, ansible_port="abc"),
