@@ -53,7 +53,11 @@ class Host:
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file for the next boot; what is between two states lies beside it."""
     monkeypatch.setattr(host_firewall, "RUN", tmp_path / "run")
-    monkeypatch.setattr(commands, "run", lambda words: Host.last.run(words))
+
+    def run(words: list[str]) -> tuple[int, str, str]:
+        return Host.last.run(words)
+
+    monkeypatch.setattr(commands, "run", run)
     for name in ("NEXT", "PREVIOUS", "REVERTED"):
         monkeypatch.setattr(host_firewall, name, tmp_path / "run" / f"{name.lower()}.nft")
     return tmp_path / "kept.nft"
