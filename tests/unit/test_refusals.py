@@ -249,6 +249,21 @@ def test_a_canary_that_nobody_watches(
     refuses(tmp_path, playbook, hosts(1), hosts(4), {**where, **extra}, words)
 
 
+@pytest.mark.fault("P10")
+@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/teardown.yml"])
+def test_no_stack_is_called_like_the_clusters_registry(tmp_path: Path, playbook: str) -> None:
+    """Its release or its end would remove the registry's service, whose stack has that name."""
+    folder = tmp_path / "stacks" / "registry"
+    folder.mkdir(parents=True)
+    (folder / "stack.yml").write_text(json.dumps({"stack_definition": {"tag": "1"}}))
+    (folder / "compose.yml.j2").write_text(json.dumps({"services": {"web": {"image": "web:1"}}}))
+    extra = {"stack": "registry", "stacks_dir": str(tmp_path / "stacks")}
+    if "teardown" in playbook:
+        extra["confirm"] = "registry"
+    words = ["stack: registry is the cluster's own registry"]
+    refuses(tmp_path, playbook, hosts(1), hosts(4), extra, words)
+
+
 def refuses(
     tmp_path: Path,
     playbook: str,
