@@ -435,13 +435,14 @@ def _plan_host(
         plan.promote.append(name)
 
 
-def _nodes_of(host: Host, hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[str, Any]]:
+def _nodes_of(
+    host: Host, hosts: Sequence[Host], nodes: Nodes, free: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
     """The nodes of the swarm that this host is or was: by its id, else by its host name, else by
-    its address. A node whose own machine says its id is no other host's."""
+    its address; the last two only of those that no machine says to be (`free`)."""
     own: str = host.swarm.get("node_id") or ""
     if not host.fresh and own in nodes:
         return [nodes[own]]
-    free = _free(hosts, nodes)
     if _mistaken(host, hosts, free):
         return []
     # Nobody knows what a machine that does not answer calls itself.
@@ -449,12 +450,6 @@ def _nodes_of(host: Host, hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[s
     return [node for node in free if node["hostname"] == hostname] or [
         node for node in free if node.get("addr") == host.address
     ]
-
-
-def _free(hosts: Sequence[Host], nodes: Nodes) -> list[Mapping[str, Any]]:
-    """The nodes that no machine says to be."""
-    taken = {other.swarm.get("node_id") for other in hosts if not other.fresh}
-    return [node for node_id, node in nodes.items() if node_id not in taken]
 
 
 def _mistaken(host: Host, hosts: Sequence[Host], free: Sequence[Mapping[str, Any]]) -> str:
@@ -483,7 +478,9 @@ def _plan_removals(
     plan: Plan, hosts: Sequence[Host], nodes: Nodes, former: Collection[str], wishes: Wishes
 ) -> None:
     by_name = {host.name: host for host in hosts}
-    of = {host.name: _nodes_of(host, hosts, nodes) for host in hosts}
+    taken = {host.swarm.get("node_id") for host in hosts if not host.fresh}
+    free = [node for node_id, node in nodes.items() if node_id not in taken]
+    of = {host.name: _nodes_of(host, hosts, nodes, free) for host in hosts}
     for name in wishes.remove:
         host = by_name.get(name)
         if host:
@@ -499,7 +496,7 @@ def _plan_removals(
             if problem := _refuse_name(name, called, found):
                 plan.errors.append(problem)
                 continue
-        if host and (why := _mistaken(host, hosts, _free(hosts, nodes))):
+        if host and (why := _mistaken(host, hosts, free)):
             plan.errors.append(why)
             continue
         if not found and not (name in former and wishes.dead):

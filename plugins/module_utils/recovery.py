@@ -51,25 +51,15 @@ def plan_recovery(hosts: Sequence[Host], survivor: str) -> Recovery:
     ]
     if _leader(chosen) is None:
         # Whoever only stands still has its copy of the Raft log, and perhaps the newer one.
-        asleep = [
-            host
+        plan.errors += [
+            f"{host.name} is not lost: by its certificate it is a manager of the swarm "
+            f"{plan.cluster_id}, and {host.engine.get('problem')}. {host.engine.get('remedy')} A "
+            "quorum may be back then."
             for host in hosts
             if host.asleep
             and host.cluster_id == chosen.cluster_id
             and host.swarm.get("role") == "manager"
-        ]
-        known = f"by its certificate it is a manager of the swarm {plan.cluster_id}, and"
-        startable = [h.name for h in asleep if h.engine.get("state") in ("stopped", "starting")]
-        if startable:
-            plan.errors.append(
-                f"{', '.join(startable)} is not lost: {known} only its Docker Engine is stopped. "
-                "Run site.yml, which starts it; a quorum may be back then."
-            )
-        plan.errors += [
-            f"{host.name} is not lost: {known} {host.engine.get('problem')}. "
-            f"{host.engine.get('remedy')} A quorum may be back then."
-            for host in asleep
-            if host.engine.get("state") in ("hung", "silent")
+            and host.engine.get("state") in ("stopped", "starting", "hung", "silent")
         ]
         if plan.errors:
             return plan

@@ -158,11 +158,13 @@ def release_summary(
         info = host.get(info_variable) or {}
         zones[info.get("hostname") or name] = inventory_labels(host).get("zone", "")
         addresses.append(reached_at(name, host))
-    lines = [f"stack {stack}, release {tag}: {result['verdict']} ({_changes(running, tag, asked)})"]
     if dry:
         runs = (running.get("current") or {}).get("tag")
         now = f"the release {runs} runs as before" if runs else "no release runs"
-        lines = [f"stack {stack}, release {tag}: a dry run changed nothing, {now}"]
+        ended = f"a dry run changed nothing, {now}"
+    else:
+        ended = f"{result['verdict']} ({_changes(running, tag, asked)})"
+    lines = [f"stack {stack}, release {tag}: {ended}"]
     for name, service in sorted(result["services"].items()):
         digest = str(service.get("digest") or "")[:19]
         lines.append(

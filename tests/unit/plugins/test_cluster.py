@@ -346,6 +346,18 @@ def replace_facts(one: Host, **facts: Any) -> Host:
     return replace(one, info={**(one.info or {}), **facts})
 
 
+def removal(name: str, role: str, alive: bool, addr: str, hostname: str = "") -> dict[str, Any]:
+    """An entry of `Plan.remove`; the node is called as the inventory calls it, unless said."""
+    called = hostname or name
+    return {
+        "name": name,
+        "id": f"id-{called}",
+        "role": role,
+        "alive": alive,
+        "called": f"{called} at {addr}",
+    }
+
+
 FIVE = [*THREE, W1, W2]
 # The inventory calls its machine w7, and it is off.
 WEB_1 = {**node("w7", status="down", redis="true"), "hostname": "web-1", "id": "id-web-1"}
@@ -387,15 +399,7 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         all_of(FIVE),
         Wishes(remove=["w2"]),
         {
-            "remove": [
-                {
-                    "name": "w2",
-                    "id": "id-w2",
-                    "role": "worker",
-                    "alive": True,
-                    "called": "w2 at 10.0.0.2",
-                }
-            ],
+            "remove": [removal("w2", "worker", True, "10.0.0.2")],
             "already": ["m1", "m2", "m3", "w1"],
         },
     ),
@@ -404,61 +408,23 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
         Wishes(remove=["m1"]),
         {
             "primary": "m2",
-            "remove": [
-                {
-                    "name": "m1",
-                    "id": "id-m1",
-                    "role": "manager",
-                    "alive": True,
-                    "called": "m1 at 10.0.0.1",
-                }
-            ],
+            "remove": [removal("m1", "manager", True, "10.0.0.1")],
         },
     ),
     "a dead manager is removed": (
         all_of([M1, M2, LOST_M3], m3=host("m3", reached=False)),
         Wishes(remove=["m3"], dead=True),
-        {
-            "remove": [
-                {
-                    "name": "m3",
-                    "id": "id-m3",
-                    "role": "manager",
-                    "alive": False,
-                    "called": "m3 at 10.0.0.3",
-                }
-            ]
-        },
+        {"remove": [removal("m3", "manager", False, "10.0.0.3")]},
     ),
     "a dead node that the inventory has forgotten": (
         all_of([M1, node("x9", status="down")])[:1],
         Wishes(remove=["x9"], dead=True),
-        {
-            "remove": [
-                {
-                    "name": "x9",
-                    "id": "id-x9",
-                    "role": "worker",
-                    "alive": False,
-                    "called": "x9 at 10.0.0.9",
-                }
-            ]
-        },
+        {"remove": [removal("x9", "worker", False, "10.0.0.9")]},
     ),
     "a manager that --force-new-cluster left behind": (
         all_of([M1, {**LOST_M3, "reachability": None}])[:1],
         Wishes(remove=["m3"], dead=True),
-        {
-            "remove": [
-                {
-                    "name": "m3",
-                    "id": "id-m3",
-                    "role": "manager",
-                    "alive": False,
-                    "called": "m3 at 10.0.0.3",
-                }
-            ]
-        },
+        {"remove": [removal("m3", "manager", False, "10.0.0.3")]},
     ),
     "a dead node by its address, while another machine calls itself so": (
         [
@@ -467,32 +433,12 @@ MOVES: dict[str, tuple[list[Host], Wishes, dict[str, Any]]] = {
             replace_facts(host("w5", "A", engine="stopped"), hostname="w7"),
         ],
         Wishes(remove=["w7"], dead=True),
-        {
-            "remove": [
-                {
-                    "name": "w7",
-                    "id": "id-web-1",
-                    "role": "worker",
-                    "alive": False,
-                    "called": "web-1 at 10.0.0.7",
-                }
-            ]
-        },
+        {"remove": [removal("w7", "worker", False, "10.0.0.7", "web-1")]},
     ),
     "a dead node that no host of the inventory can be": (
         [host("m1", "A", [M1, {**WEB_1, "addr": "198.51.100.1"}]), host("w7", reached=False)],
         Wishes(remove=["web-1"], dead=True),
-        {
-            "remove": [
-                {
-                    "name": "web-1",
-                    "id": "id-web-1",
-                    "role": "worker",
-                    "alive": False,
-                    "called": "web-1 at 198.51.100.1",
-                }
-            ]
-        },
+        {"remove": [removal("web-1", "worker", False, "198.51.100.1")]},
     ),
     "it is removed already": (
         [host("m1", "A", [M1]), host("w1")],
